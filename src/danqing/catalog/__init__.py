@@ -1,0 +1,1 @@
+"""What is shipped: cards, weights, styles. Weights are loaded through here only."""

@@ -1,0 +1,1 @@
+"""Artwork to tensor and back."""

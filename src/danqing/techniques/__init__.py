@@ -1,0 +1,1 @@
+"""One file for each method, readable from top to bottom. None imports another."""

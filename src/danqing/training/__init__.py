@@ -1,0 +1,1 @@
+"""The training loop, run folders, data and metrics that every recipe shares."""
