@@ -52,6 +52,10 @@ class CorruptWeights(DanqingError):
     """A weights file whose sha256 is not the one on its card."""
 
 
+class BadCard(DanqingError):
+    """A model's card or a style's entry that lacks something, or says what it cannot mean."""
+
+
 class TrainingFailed(DanqingError):
     """Training stopped by itself: a loss that is not finite, a run folder of another recipe."""
 

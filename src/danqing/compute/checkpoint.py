@@ -56,7 +56,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def save_torch(path: Path, state: object) -> None:
-    """Write a training state (tensors, numbers, strings, containers of these) with `torch.save`, whole or not at all."""
+    """Write a training state (tensors, numbers, strings, containers of them) with `torch.save`, whole or not at all."""
     with replacing(path) as file:
         torch.save(state, file)
 
