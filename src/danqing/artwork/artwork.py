@@ -1,0 +1,41 @@
+"""A finished work: what it holds, where it came from, what it is called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from danqing.artwork import files, image
+from danqing.artwork.image import Picture
+from danqing.artwork.provenance import Provenance
+
+Content = Picture  # music and literature join here as a union: `encode` and `media` are the two places that ask which
+
+
+@dataclass(frozen=True, eq=False)
+class Artwork:
+    """A work and its history. The content stays in memory until `save` or the shelf writes it."""
+
+    content: Content
+    provenance: Provenance
+    title: str = ""  # a few words for lists: "harbour, in the style of ukiyo-e"
+
+    @property
+    def media(self) -> str:
+        """What kind of work it is: "picture"."""
+        return "picture"
+
+    def encode(self, suffix: str, *, quality: int = 92) -> bytes:
+        """The work as the bytes of a file whose name ends in `suffix`, provenance inside."""
+        return image.encode_bytes(self.content, suffix, self.provenance, quality=quality)
+
+    def save(self, path: str | Path, *, force: bool = False, quality: int = 92) -> Path:
+        """Writes the work, whole or not at all, in the format of the suffix; returns the path.
+
+        Raises BadRequest for a suffix that we do not write, OutputExists unless `force`, NotWritable.
+        """
+        path = Path(path)
+        image.output_format(path)
+        files.check_output(path, force=force)  # before the encoding, which takes seconds for a large picture
+        files.write(self.encode(path.suffix, quality=quality), path, force=force)
+        return path

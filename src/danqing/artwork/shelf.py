@@ -1,0 +1,295 @@
+"""The shelf: every work that was made, kept by its content and found again by a short name.
+
+Files lie under their SHA-256 (`files/ab/abcd….png`), so the same content is one file however often it is added; what is
+known of them is in SQLite. The file comes first and the row second: a power cut in between leaves a file that no row
+names, which `sweep` removes, and never a row without a file. Several processes may use one shelf at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+import sqlalchemy as sql
+from PIL import Image
+
+from danqing.artwork import files
+from danqing.artwork.artwork import Artwork
+from danqing.artwork.image import Picture
+from danqing.artwork.provenance import Provenance
+from danqing.errors import BadRequest, NotWritable, Unavailable, UnknownName
+
+PREVIEW_SIDE = 384  # px, longer side
+SHORT = 8  # hex digits of a work's name; more where two works share them
+BUSY_S = 30.0  # how long a process waits for another one's write
+ORPHAN_AGE_S = 3600.0  # a file without a row is somebody's unfinished add until it is this old
+
+# One entry for each version of the schema, oldest first; a shelf runs those that it has not seen. Never edit an entry.
+_MIGRATIONS = (
+    (
+        """CREATE TABLE works (
+            sha256 TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, created TEXT NOT NULL, verb TEXT NOT NULL,
+            title TEXT NOT NULL, media TEXT NOT NULL, suffix TEXT NOT NULL, width INTEGER, height INTEGER,
+            seed INTEGER, provenance TEXT NOT NULL)""",
+        "CREATE INDEX works_created ON works (created)",
+        "CREATE INDEX works_verb ON works (verb)",
+    ),
+)
+_WORKS = sql.table(
+    "works",
+    *(
+        sql.column(name)
+        for name in "sha256 id created verb title media suffix width height seed provenance".split()  # noqa: SIM905
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A work on the shelf."""
+
+    id: str  # the first digits of the SHA-256, enough to name it
+    sha256: str  # of the file's bytes
+    created: datetime  # UTC
+    verb: str
+    title: str
+    media: str  # "picture"
+    width: int | None  # px
+    height: int | None  # px
+    seed: int | None
+    provenance: Provenance
+    path: Path  # the file, lossless and with provenance inside
+    preview: Path  # WebP, at most PREVIEW_SIDE px a side
+
+
+def default_home() -> Path:
+    """Where a person's works are kept: $DANQING_HOME, or the system's place for a program's data."""
+    given = os.environ.get("DANQING_HOME")
+    return Path(given).expanduser() if given else platformdirs.user_data_path("danqing", appauthor=False)
+
+
+class Shelf:
+    """The works in one folder. Opening it creates or upgrades what is missing."""
+
+    def __init__(self, home: Path | None = None) -> None:
+        self.home = (home or default_home()).absolute()
+        try:
+            for name in ("files", "previews"):
+                (self.home / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise NotWritable(
+                f"the shelf {self.home} cannot be made: {error.strerror}; set DANQING_HOME to a folder of yours"
+            ) from error
+        # NullPool: a connection opens in under a millisecond and none is left to a forked worker or to the end.
+        self._engine = sql.create_engine(
+            sql.URL.create("sqlite", database=str(self.home / "shelf.db")),
+            poolclass=sql.NullPool,
+            connect_args={"timeout": BUSY_S},
+        )
+        sql.event.listen(self._engine, "connect", _configure)
+        sql.event.listen(self._engine, "begin", _begin)
+        self._migrate()
+
+    def add(self, artwork: Artwork, *, suffix: str = ".png") -> Work:
+        """Keeps a work and returns it as it stands on the shelf; the same content again gives the same work.
+
+        Raises NotWritable when the disk is full or the shelf may not be written.
+        """
+        data = artwork.encode(suffix)
+        digest = hashlib.sha256(data).hexdigest()
+        preview = _preview(artwork.content)
+        self._store(digest, suffix, data, preview)
+        provenance = artwork.provenance
+        row = {
+            "sha256": digest,
+            "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "verb": provenance.verb,
+            "title": artwork.title,
+            "media": artwork.media,
+            "suffix": suffix,
+            "width": artwork.content.width,
+            "height": artwork.content.height,
+            "seed": provenance.seed,
+            "provenance": provenance.to_json(),
+        }
+        with self._writing() as connection:
+            # Again, now that nobody else can remove it: between the file and the row another process may have done so.
+            self._store(digest, suffix, data, preview)
+            if connection.execute(sql.select(_WORKS).where(_WORKS.c.sha256 == digest)).first() is None:
+                row["id"] = _short_name(connection, digest)
+                connection.execute(sql.insert(_WORKS).values(**row))
+            kept = connection.execute(sql.select(_WORKS).where(_WORKS.c.sha256 == digest)).mappings().one()
+        return self._work(kept)
+
+    def works(
+        self, limit: int = 50, offset: int = 0, *, verb: str | None = None, search: str | None = None
+    ) -> list[Work]:
+        """The latest works first. `search` is looked for in titles and in what was asked for; case does not matter."""
+        if limit < 0 or offset < 0:
+            raise BadRequest(f"limit is {limit} and offset {offset}; neither is below 0")
+        query = sql.select(_WORKS).order_by(_WORKS.c.created.desc(), _WORKS.c.sha256).limit(limit).offset(offset)
+        if verb is not None:
+            query = query.where(_WORKS.c.verb == verb)
+        if search:
+            found = (column.icontains(search, autoescape=True) for column in (_WORKS.c.title, _WORKS.c.provenance))
+            query = query.where(sql.or_(*found))
+        with self._engine.begin() as connection:
+            return [self._work(row) for row in connection.execute(query).mappings()]
+
+    def count(self) -> int:
+        """How many works there are."""
+        with self._engine.begin() as connection:
+            return int(connection.execute(sql.select(sql.func.count()).select_from(_WORKS)).scalar_one())
+
+    def get(self, name: str) -> Work:
+        """The work whose id or SHA-256 begins with `name`.
+
+        Raises UnknownName, with the nearest id, where there is none; BadRequest where there are several.
+        """
+        with self._engine.begin() as connection:
+            return self._work(self._find(connection, name))
+
+    def remove(self, name: str) -> Work:
+        """Takes a work off the shelf with its files; returns what it was. Raises as `get` does."""
+        with self._writing() as connection:
+            work = self._work(self._find(connection, name))
+            connection.execute(sql.delete(_WORKS).where(_WORKS.c.sha256 == work.sha256))
+        with self._writing() as connection:  # the row is gone for good; now the files, unless they were added again
+            if connection.execute(sql.select(_WORKS).where(_WORKS.c.sha256 == work.sha256)).first() is None:
+                for path in (work.path, work.preview):
+                    path.unlink(missing_ok=True)
+        return work
+
+    def sweep(self, older_than_s: float = ORPHAN_AGE_S) -> int:
+        """Removes files that no row names and unfinished ones, if older than `older_than_s`; returns how many."""
+        before = time.time() - older_than_s
+        removed = 0
+        with self._writing() as connection:
+            known = set(connection.execute(sql.select(_WORKS.c.sha256)).scalars())
+            for path in [*self.home.glob("files/*/*"), *self.home.glob("previews/*/*")]:
+                if path.name.partition(".")[0] in known:
+                    continue
+                with contextlib.suppress(FileNotFoundError):
+                    if path.stat().st_mtime <= before:
+                        path.unlink()
+                        removed += 1
+        return removed
+
+    def _find(self, connection: sql.Connection, name: str) -> Any:
+        wanted = name.strip().lower()
+        if not wanted:
+            raise BadRequest("the name of a work is empty; see: danqing gallery")
+        query = sql.select(_WORKS).where(_WORKS.c.sha256.startswith(wanted, autoescape=True)).limit(5)
+        rows = connection.execute(query.order_by(_WORKS.c.created.desc())).mappings().all()
+        if not rows:
+            ids = connection.execute(sql.select(_WORKS.c.id)).scalars()
+            raise UnknownName("work", name, ids, "danqing gallery")
+        if len(rows) > 1:
+            which = ", ".join(f"{row['id']} ({row['title'] or row['verb']})" for row in rows[:4])
+            raise BadRequest(f"{name!r} begins several works: {which}{', …' if len(rows) > 4 else ''}; add digits")
+        return rows[0]
+
+    def _work(self, row: Any) -> Work:
+        digest = row["sha256"]
+        return Work(
+            id=row["id"],
+            sha256=digest,
+            created=datetime.fromisoformat(row["created"]),
+            verb=row["verb"],
+            title=row["title"],
+            media=row["media"],
+            width=row["width"],
+            height=row["height"],
+            seed=row["seed"],
+            provenance=Provenance.from_json(row["provenance"]),
+            path=self._place("files", digest, row["suffix"]),
+            preview=self._place("previews", digest, ".webp"),
+        )
+
+    def _place(self, kind: str, digest: str, suffix: str) -> Path:
+        return self.home / kind / digest[:2] / f"{digest}{suffix}"
+
+    def _store(self, digest: str, suffix: str, data: bytes, preview: bytes) -> None:
+        for path, content in (
+            (self._place("files", digest, suffix), data),
+            (self._place("previews", digest, ".webp"), preview),
+        ):
+            if not path.is_file():
+                try:
+                    path.parent.mkdir(exist_ok=True)
+                except OSError as error:
+                    raise NotWritable(f"the shelf {self.home} cannot be written: {error.strerror}") from error
+                files.write(content, path, force=True)  # two processes may write it at once: the same bytes
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sql.Connection]:
+        """A transaction that holds the shelf's one write lock from its first moment."""
+        try:
+            with self._engine.execution_options(write=True).begin() as connection:
+                yield connection
+        except sql.exc.OperationalError as error:
+            raise NotWritable(f"the shelf {self.home} cannot be written: {error.orig}") from error
+
+    def _migrate(self) -> None:
+        try:
+            with self._engine.execution_options(write=True).begin() as connection:
+                version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+                if version > len(_MIGRATIONS):
+                    raise Unavailable(
+                        f"the shelf {self.home} was written by a newer Danqing (schema {version}); "
+                        f"this one knows up to {len(_MIGRATIONS)}: install the newer one or set DANQING_HOME"
+                    )
+                for statements in _MIGRATIONS[version:]:
+                    for statement in statements:
+                        connection.exec_driver_sql(statement)
+                connection.exec_driver_sql(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+        except sql.exc.DatabaseError as error:
+            raise NotWritable(
+                f"the shelf's {self.home / 'shelf.db'} cannot be used: {error.orig}; "
+                "move it away (the works in files/ stay) or set DANQING_HOME"
+            ) from error
+
+
+def _configure(connection: Any, _record: object) -> None:
+    """Readers never wait for a writer (WAL); transactions begin where `_begin` says, not where the driver guesses."""
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # a row that was reported is there after a power cut
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin(connection: sql.Connection) -> None:
+    # A transaction that reads first and writes later fails at once when another has written in between; taking the
+    # write lock first makes it wait instead.
+    write = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _short_name(connection: sql.Connection, digest: str) -> str:
+    """The fewest digits, SHORT or more, that no other work's name begins with."""
+    for length in range(SHORT, len(digest)):
+        taken = sql.select(_WORKS.c.id).where(_WORKS.c.sha256.startswith(digest[:length]))
+        if connection.execute(taken).first() is None:
+            return digest[:length]
+    return digest
+
+
+def _preview(picture: Picture) -> bytes:
+    """A WebP of at most PREVIEW_SIDE px a side for lists and the browser."""
+    planes = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha[:, :, None]]
+    levels = np.concatenate([np.rint(plane * np.float32(255)).astype(np.uint8) for plane in planes], axis=2)
+    image = Image.fromarray(levels)
+    image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    out = io.BytesIO()
+    image.save(out, "WEBP", quality=85, method=4)
+    return out.getvalue()
