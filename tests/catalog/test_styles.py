@@ -69,15 +69,13 @@ def test_the_exemplar_is_a_file_or_a_clear_error(tmp_path: Path):
     assert styles.exemplar("莫奈").name == "monet.webp"
 
 
-def test_statistics_are_the_tensors_under_the_styles_name(tmp_path: Path, make_card: Callable[..., None]):
+def test_statistics_are_the_numbers_under_the_styles_name(tmp_path: Path, make_card: Callable[..., None]):
     weights = tmp_path / "weights" / "styles.safetensors"
-    save_weights(
-        weights, {"monet/mean": torch.ones(4), "monet/std": torch.zeros(4), "monet-late/mean": torch.ones(1)}, {}
-    )
+    save_weights(weights, {"monet": torch.ones(4).bfloat16()}, {})
     make_card("styles", sha256_of(weights))
     styles = small_styles(tmp_path)
-    assert sorted(styles.statistics("印象派")) == ["mean", "std"]
-    with pytest.raises(Unavailable, match="has no statistics yet"):
+    assert torch.equal(styles.statistics("印象派"), torch.ones(4))
+    with pytest.raises(Unavailable, match="style 'ukiyo-e' has no statistics"):
         styles.statistics("ukiyo-e")
 
 

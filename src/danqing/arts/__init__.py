@@ -1,1 +1,103 @@
-"""One file for each thing a person can ask for: the request and how it is met."""
+"""One file for each thing a person can ask for: the request and how it is met.
+
+A request is a frozen dataclass. Its fields are annotated with a `Flag`, from which the command line makes its options
+and their help, so that a field, its default, its meaning and its flag are written once. `create(request, tools)` in the
+same file meets the request; `tools` is what it works with. The files here import nothing heavy before `create` is
+called, because the command line reads every request to print its help.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, get_origin, get_type_hints
+
+from danqing.artwork.request import OnStep, ignore
+from danqing.errors import BadRequest, UnknownName
+
+if TYPE_CHECKING:
+    from danqing.artwork.artwork import Artwork
+    from danqing.catalog.styles import Styles
+    from danqing.compute.device import Compute
+
+REQUESTS: Mapping[str, str] = {"stylize": "Stylize"}  # verb, which is also the module here → its request's class
+
+
+@dataclass(frozen=True)
+class Flag:
+    """How a field of a request is asked for on the command line and in a form."""
+
+    help: str
+    metavar: str = ""  # what stands for the value in the help: "N", "FILE"
+    name: str = ""  # "--style" for a field `styles`; the field's own name with hyphens unless given
+    argument: bool = False  # given by its place, not by a name
+
+
+class Art(Protocol):
+    """What every file here offers."""
+
+    def create(self, request: Any, tools: Tools) -> Artwork:
+        """Meet the request."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What an art works with, chosen once for a request."""
+
+    compute: Compute
+    styles: Styles  # the named styles, and through `styles.catalog` the models
+    on_step: OnStep = ignore
+
+
+def names() -> tuple[str, ...]:
+    """Every art that works, by its verb."""
+    return tuple(REQUESTS)
+
+
+def module(verb: str) -> Any:
+    """The file of one art; raises UnknownName."""
+    if verb not in REQUESTS:
+        raise UnknownName("art", verb, REQUESTS, see="danqing --help")
+    return importlib.import_module(f"{__name__}.{verb}")
+
+
+def request_class(verb: str) -> type[Any]:
+    """The request dataclass of one art; raises UnknownName."""
+    found: type[Any] = getattr(module(verb), REQUESTS[verb])
+    return found
+
+
+def verb_of(request: object) -> str:
+    """The verb a request belongs to; raises BadRequest for anything that is not a request of an art."""
+    kind = type(request)
+    for verb, name in REQUESTS.items():
+        if kind.__name__ == name and kind.__module__ == f"{__name__}.{verb}":
+            return verb
+    raise BadRequest(f"{kind.__name__} is no request of an art; there are {', '.join(REQUESTS.values())}")
+
+
+def flags(request: type[Any]) -> dict[str, tuple[Any, Flag]]:
+    """Each field of a request class with its type and its Flag."""
+    hints = get_type_hints(request, include_extras=True)
+    found: dict[str, tuple[Any, Flag]] = {}
+    for field in dataclasses.fields(request):
+        kind, *extras = get_args(hints[field.name])
+        found[field.name] = (kind, next(extra for extra in extras if isinstance(extra, Flag)))
+    return found
+
+
+def flag_name(field: str, flag: Flag) -> str:
+    """What the person types: `--keep-colors`, or `PHOTO` where the place alone says it."""
+    if flag.argument:
+        return flag.metavar or field.upper()
+    return flag.name or "--" + field.replace("_", "-")
+
+
+def check_choices(request: object) -> None:
+    """Raises BadRequest when a field with a fixed set of values has another one."""
+    for field, (kind, flag) in flags(type(request)).items():
+        if get_origin(kind) is Literal and getattr(request, field) not in get_args(kind):
+            value, allowed = getattr(request, field), ", ".join(map(str, get_args(kind)))
+            raise BadRequest(f"{flag_name(field, flag)} is {value!r}; it is one of {allowed}")

@@ -1,7 +1,7 @@
 """The styles that have a name: `--style ukiyo-e`, `--style 浮世绘`.
 
 `styles.toml` says what each one is and what it was learned from. A style has two faces: its statistics (tensors in the
-weights file of the model `styles`, under `<name>/`), which the fast method reads, and one exemplar, a picture that was
+weights file of the model `styles`, under its name), which the fast method reads, and one exemplar, a picture that was
 synthesised from several paintings of its group, for the methods that look at a picture. No painting itself ships.
 """
 
@@ -86,14 +86,13 @@ class Styles:
             )
         return path
 
-    def statistics(self, label: str) -> dict[str, Tensor]:
-        """The style as numbers: what the weights file of `styles` holds under `<name>/`, without that prefix."""
-        prefix = f"{self.style(label).name}/"
+    def statistics(self, label: str) -> Tensor:
+        """The style as numbers, (N,) float32: what the weights file of the model `styles` holds under its name."""
         tensors, _ = self.catalog.weights(STATISTICS)
-        found = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
-        if not found:
-            raise Unavailable(f"style {label!r} has no statistics yet; use --method patch or --method neural")
-        return found
+        name = self.style(label).name
+        if name not in tensors:
+            raise Unavailable(f"style {label!r} has no statistics; use --method patch or --method neural")
+        return tensors[name].float()
 
 
 @functools.cache

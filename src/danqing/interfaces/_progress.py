@@ -1,0 +1,65 @@
+"""What a person sees while a work is being made: a bar with the stage and the time left, and a preview picture.
+
+Both go by the one callback `on_step`. The bar is drawn on the standard error, so that `--json` keeps the standard
+output to itself, and only where a person is looking: not with `--quiet`, not into a file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from danqing.artwork.request import Step
+
+PREVIEW_EVERY_S = 2.0
+
+
+class Watch:
+    """Shows steps as they come: `with Watch(console, …) as on_step`. A preview stays only if the work was finished."""
+
+    def __init__(self, console: Console, *, bar: bool, quiet: bool = False, preview: Path | None = None) -> None:
+        self._preview = preview  # the caller has seen to it that the name may be taken
+        self._quiet = quiet
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not (bar and console.is_terminal),
+        )
+        self._task = self._bar.add_task("starting", total=None)
+        self._drawn = 0.0  # when the preview was last drawn
+        self._written = False
+
+    def __enter__(self) -> Callable[[Step], None]:
+        self._bar.start()
+        return self.step
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        if kind is not None and self._written and self._preview is not None:
+            self._preview.unlink(missing_ok=True)
+
+    def step(self, step: Step) -> None:
+        """Move the bar; draw the preview if it is time to."""
+        self._bar.update(self._task, description=step.stage or "working", completed=step.done, total=step.total or None)
+        now = time.monotonic()
+        if self._preview is not None and step.preview is not None and now - self._drawn >= PREVIEW_EVERY_S:
+            from danqing.artwork import image
+
+            image.write(step.preview(), self._preview, force=True)
+            if not (self._written or self._quiet):
+                self._bar.console.print(f"preview: {self._preview}", markup=False, highlight=False, soft_wrap=True)
+            self._written = True
+            self._drawn = time.monotonic()  # after the drawing, so that a slow disk does not eat the work's time

@@ -1,0 +1,432 @@
+"""The command line: what a person types becomes a request, what comes back is printed.
+
+The results go to the standard output and everything else to the standard error. With `--json` the standard output holds
+one object and nothing else, for an error as well. Exit codes: 0 done, 1 failed, 2 bad input, 130 stopped by the person.
+
+Nothing here imports PyTorch before a work is to be made, so that help and lists answer at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from typer.exceptions import TyperException
+
+from danqing import arts
+from danqing.arts import Flag
+from danqing.errors import BadRequest, Cancelled, DanqingError
+from danqing.interfaces._flags import parameters, request_from, with_signature
+
+HELP = "Danqing 丹青: an AI art studio for this machine. Every work is kept on the shelf: danqing gallery."
+
+app = typer.Typer(
+    name="danqing", help=HELP, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every verb understands."""
+
+    json: Annotated[bool, Flag("print one JSON object and nothing else")] = False
+    quiet: Annotated[bool, Flag("print nothing but errors")] = False
+    verbose: Annotated[bool, Flag("say which device, precision and layout were chosen")] = False
+    debug: Annotated[bool, Flag("show the traceback of an error")] = False
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What every verb that makes a work understands."""
+
+    output: Annotated[Path | None, Flag("where to save the work as well as on the shelf", "FILE", "-o,--output")] = None
+    force: Annotated[bool, Flag("replace files that are there already")] = False
+    preview: Annotated[Path | None, Flag("a picture file that shows the work while it is made", "FILE")] = None
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How one run speaks: to people or to programs."""
+
+    common: Common
+    out: Console
+    err: Console
+
+    def result(self, value: dict[str, Any], show: Callable[[], None]) -> None:
+        """Give the result: as one JSON object, or as `show` prints it for people."""
+        if self.common.json:
+            print_json(value)
+        elif not self.common.quiet:
+            show()
+
+    def say(self, line: str) -> None:
+        """One line for people."""
+        self.out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def note(self, line: str) -> None:
+        """A remark on the standard error, not part of the result."""
+        if not self.common.quiet:
+            self.err.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One object on one line of the standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+Run = Callable[..., None]
+
+
+def verb(name: str, *groups: type[Any], help: str) -> Callable[[Run], Run]:
+    """Make a command of a function that takes a Voice and one object of each group: their fields are its options."""
+
+    def register(run: Run) -> Run:
+        def command(**given: Any) -> None:
+            common: Common = request_from(Common, given)
+            voice = Voice(common, Console(file=sys.stdout), Console(file=sys.stderr))
+            run(voice, *(request_from(group, given) for group in groups))
+
+        parts = [part for group in (*groups, Common) for part in parameters(group)]
+        app.command(name, help=help)(with_signature(command, parts))
+        return run
+
+    return register
+
+
+# --- making works -----------------------------------------------------------------------------------------------------
+
+
+def make(voice: Voice, request: object, keeping: Keeping) -> None:
+    """Any verb that makes a work: check where it goes, make it while the person watches, save it, say where it is."""
+    _check_places(keeping)
+    from danqing import studio  # from here on it takes as long as it takes: PyTorch comes in
+    from danqing.interfaces._progress import Watch
+
+    if voice.common.verbose:
+        from danqing.compute import device
+
+        voice.note(f"computing on {device.choose()}")
+    start = time.perf_counter()
+    watching = not (voice.common.quiet or voice.common.json)
+    with Watch(voice.err, bar=watching, quiet=voice.common.quiet, preview=keeping.preview) as on_step:
+        creation = studio.create(request, on_step=on_step)
+    if keeping.output:
+        creation.save(keeping.output, force=keeping.force)
+    work, seconds = creation.work, time.perf_counter() - start
+    path = keeping.output or work.path
+    result = {**_as_dict(work), "path": str(path), "shelf_path": str(work.path), "seconds": round(seconds, 2)}
+
+    def show() -> None:
+        voice.say(f"{path}")
+        voice.note(
+            f"{work.title}, {work.width}×{work.height} px, seed {work.seed}, {seconds:.1f} s, on the shelf: {work.id}"
+        )
+
+    voice.result(result, show)
+
+
+def _check_places(keeping: Keeping) -> None:
+    """Before any work is done: can the outputs be written?"""
+    from danqing.artwork import files, image
+
+    for path in (keeping.output, keeping.preview):
+        if path is not None:
+            image.output_format(path)
+            files.check_output(path, force=keeping.force)
+
+
+def _making(name: str) -> None:
+    request = arts.request_class(name)
+
+    @verb(name, request, Keeping, help=(request.__doc__ or "").strip())
+    def run(voice: Voice, asked: object, keeping: Keeping) -> None:
+        make(voice, asked, keeping)
+
+
+for _name in arts.names():
+    _making(_name)
+
+
+# --- looking at works -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Which works to list."""
+
+    limit: Annotated[int, Flag("how many, the latest first", "N")] = 20
+    search: Annotated[str | None, Flag("only works with this in their title or request", "TEXT")] = None
+
+
+@verb("gallery", Gallery, help="The works on the shelf, the latest first.")
+def gallery(voice: Voice, asked: Gallery) -> None:
+    """List works."""
+    from danqing.artwork.shelf import Shelf
+
+    shelf = Shelf()
+    works, total = shelf.works(asked.limit, search=asked.search), shelf.count()
+
+    def show() -> None:
+        if not works:
+            voice.say("No works yet." if total == 0 else f"None of the {total} works has {asked.search!r}.")
+            return
+        rows = [
+            (
+                work.id,
+                f"{work.created.astimezone():%Y-%m-%d %H:%M}",
+                work.verb,
+                f"{work.width}×{work.height}",
+                work.title,
+            )
+            for work in works
+        ]
+        _table(voice, ("id", "made", "verb", "size", "title"), rows)
+        voice.note(f"{len(works)} of {total} works in {shelf.home}; one of them in full: danqing show ID")
+
+    voice.result({"works": [_as_dict(work) for work in works], "total": total, "home": str(shelf.home)}, show)
+
+
+@dataclass(frozen=True)
+class Show:
+    """Which work to show."""
+
+    id: Annotated[str, Flag("a work's id in the gallery, or the first digits of it", "ID", argument=True)]
+
+
+@verb("show", Show, help="One work of the shelf: its file, and everything it was made from.")
+def show(voice: Voice, asked: Show) -> None:
+    """Show a work."""
+    from danqing.artwork.shelf import Shelf
+
+    work = Shelf().get(asked.id)
+    facts = _as_dict(work)
+
+    def lines() -> None:
+        for key in ("id", "title", "verb", "created", "seed", "path", "sha256"):
+            voice.say(f"{key:10} {facts[key]}")
+        voice.say(f"{'size':10} {work.width}×{work.height} px")
+        for key, value in sorted(work.provenance.request.items()):
+            voice.say(f"{'request':10} {key} = {json.dumps(value, ensure_ascii=False)}")
+        for parent in work.provenance.parents:
+            voice.say(f"{'from':10} {parent.role}: {parent.name} (sha256 {parent.sha256})")
+        for name, digest in work.provenance.models.items():
+            voice.say(f"{'model':10} {name} (sha256 {digest})")
+        for note in (*work.provenance.notes, work.provenance.software):
+            voice.say(f"{'note':10} {note}")
+
+    voice.result(facts, lines)
+
+
+def _as_dict(work: Any) -> dict[str, Any]:
+    facts = {key: getattr(work, key) for key in ("id", "verb", "title", "media", "width", "height", "seed", "sha256")}
+    provenance = json.loads(work.provenance.to_json())
+    return {**facts, "created": work.created.isoformat(), "path": str(work.path), "provenance": provenance}
+
+
+# --- what there is ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Models:
+    """What to list."""
+
+    styles: Annotated[bool, Flag("list the named styles instead")] = False
+
+
+@verb("models", Models, help="The models that works are made with: purpose, rights, size; or the named styles.")
+def models(voice: Voice, asked: Models) -> None:
+    """List models or styles."""
+    if asked.styles:
+        _styles(voice)
+        return
+    from danqing.catalog import catalog
+
+    cards = catalog.cards()
+
+    def show() -> None:
+        rows = [
+            (card.name, card.rights, f"{card.parameters / 1e6:.1f} M", _place(card.name, card.url), card.purpose)
+            for card in cards
+        ]
+        _table(voice, ("name", "rights", "parameters", "here", "purpose"), rows)
+
+    voice.result({"models": [{**card.as_dict(), "here": catalog.available(card.name)} for card in cards]}, show)
+
+
+def _place(name: str, url: str) -> str:
+    from danqing.catalog import catalog
+
+    if catalog.available(name):
+        return "yes"
+    return "when asked for" if url else "missing"
+
+
+def _styles(voice: Voice) -> None:
+    from dataclasses import asdict
+
+    from danqing.catalog.styles import styles
+
+    known = styles()
+
+    def show() -> None:
+        rows = [
+            (
+                style.name,
+                style.zh,
+                f"{style.years[0]}–{style.years[1]}",
+                str(style.works),
+                ", ".join(style.painters[:3]),
+            )
+            for style in known
+        ]
+        _table(voice, ("name", "中文", "years", "works", "painters"), rows)
+        voice.note("a picture file is a style as well: --style painting.jpg")
+
+    voice.result({"styles": [asdict(style) for style in known]}, show)
+
+
+@verb("data", help="The collections that the models learned from, and their rights.")
+def data(voice: Voice) -> None:
+    """List data."""
+    from danqing.catalog import catalog
+
+    used = [(source, card.name) for card in catalog.cards() for source in card.data]
+
+    def show() -> None:
+        rows = [(source.name, f"{source.works:,}", model, source.rights) for source, model in used]
+        _table(voice, ("collection", "works", "model", "rights"), rows)
+
+    entries = [{"name": s.name, "works": s.works, "model": model, "rights": s.rights} for s, model in used]
+    voice.result({"data": entries}, show)
+
+
+@verb("doctor", help="What this machine offers, what is missing, and whether everything that shipped is whole.")
+def doctor(voice: Voice) -> None:
+    """Examine the machine."""
+    from danqing.artwork.shelf import default_home
+    from danqing.catalog import catalog
+    from danqing.interfaces._doctor import examine
+
+    marks = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "broken": "[red]broken[/]"}
+    findings = []
+    for finding in examine(catalog.default(), default_home()):
+        findings.append(finding)
+        if not (voice.common.json or voice.common.quiet):
+            voice.out.print(f"{marks[finding.state]:6}", end=" ")
+            voice.say(f"{finding.name}: {finding.value}" + (f" ({finding.advice})" if finding.advice else ""))
+    broken = [finding.name for finding in findings if finding.state == "broken"]
+    voice.result({"healthy": not broken, "findings": [vars(finding) for finding in findings]}, lambda: None)
+    if broken:
+        raise typer.Exit(1)
+
+
+def _table(voice: Voice, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns without lines: easy to read, easy to cut. The last column takes what room there is."""
+    table = Table(*heads, box=None, pad_edge=False, header_style="bold")
+    for index in range(len(heads) - 1):
+        table.columns[index].no_wrap = True
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    voice.out.print(table)
+
+
+# --- the frame --------------------------------------------------------------------------------------------------------
+
+
+@app.callback(invoke_without_command=True)
+def frame(
+    version: Annotated[bool, typer.Option("--version", help="print the version", show_default=False)] = False,
+) -> None:
+    """What stands before the verb."""
+    if version:
+        import danqing
+
+        sys.stdout.write(f"danqing {danqing.__version__}\n")
+        raise typer.Exit(0)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. Every error is one line on the standard error."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # Chinese names on a Windows console, file names that are no UTF-8
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        with _stoppable():
+            code = app(_hoist(given) or ["--help"], prog_name="danqing", standalone_mode=False)
+        if code == Cancelled.exit_code:  # typer makes this of Ctrl-C
+            raise KeyboardInterrupt
+        return int(code or 0)
+    except KeyboardInterrupt as error:
+        return _fail(Cancelled("stopped; nothing was left half-written"), given, error)
+    except TyperException as error:
+        return _fail(_usage(error), given, error)
+    except DanqingError as error:
+        return _fail(error, given, error)
+    except BrokenPipeError:  # the reader of a list has seen enough: danqing gallery | head
+        sys.stdout = None  # or Python complains once more when it closes it
+        return 0
+    except Exception as error:  # a mistake of ours, or of the machine: disk full, no memory
+        words = " ".join(str(error).split()) or type(error).__name__
+        return _fail(
+            DanqingError(f"{type(error).__name__}: {words}. The traceback: the same with --debug"), given, error
+        )
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """While this lasts, being asked to end (SIGTERM) is the same as Ctrl-C: everything is cleaned up on the way out."""
+    if threading.current_thread() is not threading.main_thread():  # only there may Python set a signal's handler
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _hoist(argv: list[str]) -> list[str]:
+    """`danqing --verbose gallery` is `danqing gallery --verbose`: what every verb understands may stand before it."""
+    common = {"--json", "--quiet", "--verbose", "--debug"}
+    first = next((index for index, word in enumerate(argv) if word not in common), len(argv))
+    return [*argv[first : first + 1], *argv[:first], *argv[first + 1 :]]
+
+
+def _usage(error: TyperException) -> DanqingError:
+    """Typer's complaint about the words themselves, in our form: one line, exit code 2."""
+    words = " ".join(error.format_message().split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "danqing"
+    stop = "" if words.endswith("?") else "."
+    return BadRequest(f"{words[:1].lower()}{words[1:]}{stop} See: {path} --help")
+
+
+def _fail(error: DanqingError, argv: Sequence[str], cause: BaseException) -> int:
+    """Say what went wrong in one line, and as an object where one was asked for; returns the exit code."""
+    line = " ".join(str(error).split())
+    if "--debug" in argv:
+        traceback.print_exception(cause)
+    sys.stderr.write(f"danqing: {line}\n")
+    if "--json" in argv:
+        kind = type(cause).__name__ if isinstance(cause, DanqingError) else type(error).__name__
+        print_json({"error": {"kind": kind, "message": line}, "exit_code": error.exit_code})
+    return error.exit_code
