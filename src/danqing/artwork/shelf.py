@@ -189,10 +189,14 @@ class Shelf:
         wanted = name.strip().lower()
         if not wanted:
             raise BadRequest("the name of a work is empty; see: danqing gallery")
-        query = sql.select(_WORKS).where(_WORKS.c.sha256.startswith(wanted, autoescape=True)).limit(5)
-        rows = connection.execute(query.order_by(_WORKS.c.created.desc())).mappings().all()
+        exact = connection.execute(sql.select(_WORKS).where(_WORKS.c.id == wanted)).mappings().first()
+        if exact is not None:  # an id stays good even when a later work's name begins with it
+            return exact
+        latest = sql.select(_WORKS).order_by(_WORKS.c.created.desc())
+        matching = latest.where(_WORKS.c.sha256.startswith(wanted, autoescape=True)).limit(5)
+        rows = connection.execute(matching).mappings().all()
         if not rows:
-            ids = connection.execute(sql.select(_WORKS.c.id)).scalars()
+            ids = [row.id for row in connection.execute(latest.limit(1000))]  # near names cost time on a full shelf
             raise UnknownName("work", name, ids, "danqing gallery")
         if len(rows) > 1:
             which = ", ".join(f"{row['id']} ({row['title'] or row['verb']})" for row in rows[:4])

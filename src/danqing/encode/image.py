@@ -20,7 +20,7 @@ from danqing.artwork.image import Picture
 from danqing.errors import BadRequest
 
 LUMA = (0.2126, 0.7152, 0.0722)  # Rec. 709
-NOISE = 0.01  # colour differences below this (of 1) carry no colour: they are grain, and must not be blown up
+NOISE = 0.01  # standard deviation of colour below which there is only grain, 2.5 levels of 255
 
 # Linear sRGB → cone responses → OKLab (Ottosson 2020, "A perceptual color space for image processing").
 _CONES = (
@@ -181,12 +181,13 @@ def color_transport(x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
     Monge–Kantorovich for Gaussians (Pitié & Kokaram 2007, "The linear Monge-Kantorovitch linear colour mapping for
     example-based colour transfer"). Both are (B, 3, H, W) in [0, 1] of any sizes; returns (matrix (3, 3), offset (3,))
-    in float64, colour ↦ matrix · colour + offset. The matrix is symmetric and positive definite, so no hue turns over.
-    NOISE² is added to both variances, so that a picture without colour does not have its grain blown up.
+    in float64, colour ↦ matrix · colour + offset. The matrix is symmetric and positive, so no hue turns over.
+    Where `x` varies by less than NOISE in some direction it counts as varying by NOISE, so that a picture without
+    colour does not have its grain blown up.
     """
     mean_x, cov_x = _moments(x)
     mean_t, cov_t = _moments(target)
-    root = _root(cov_x)
+    root = _root(cov_x, NOISE)
     inverse = torch.linalg.inv(root)
     matrix = inverse @ _root(root @ cov_t @ root) @ inverse
     return matrix, mean_t - matrix @ mean_x
@@ -213,13 +214,13 @@ def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
     for part in torch.split(flat, _STRIP, dim=1):
         centred = part.double() - mean[:, None]
         cov += centred @ centred.T
-    return mean.cpu(), (cov / count).cpu() + NOISE**2 * torch.eye(3, dtype=torch.float64)
+    return mean.cpu(), (cov / count).cpu()
 
 
-def _root(cov: Tensor) -> Tensor:
-    """The symmetric square root of a positive matrix (3, 3)."""
+def _root(cov: Tensor, least: float = 0.0) -> Tensor:
+    """The symmetric square root of a positive matrix (3, 3), with no eigenvalue below `least`."""
     values, vectors = torch.linalg.eigh((cov + cov.T) / 2)
-    root: Tensor = vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.T
+    root: Tensor = vectors @ torch.diag(values.clamp(min=0).sqrt().clamp(min=least)) @ vectors.T
     return root
 
 
