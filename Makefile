@@ -6,7 +6,10 @@ BIN    := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do command -v $$p >/dev/null && \
             $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-STYLE  ?= ukiyo-e
+# Two pictures that scikit-learn carries, so that the first work needs nothing but what is installed.
+SAMPLE  = $$($(BIN)/python -c 'import importlib.util as u, pathlib as p; \
+            print(p.Path(u.find_spec("sklearn").origin).parent / "datasets" / "images" / "$(1)")')
+STYLE  ?= $(call SAMPLE,flower.jpg)
 
 .PHONY: help art test check slow clean constraints
 .DEFAULT_GOAL := help
@@ -18,12 +21,9 @@ help:
 	@echo "make slow     the tests that take minutes"
 	@echo "make clean    take away .venv, out and every cache"
 
-# The photo is one that scikit-learn carries, so that the first work needs nothing but what is installed.
 art: $(VENV)/.stamp-art
-	@photo=$$($(BIN)/python -c 'import importlib.util as u, pathlib as p; \
-	    print(p.Path(u.find_spec("sklearn").origin).parent / "datasets/images/china.jpg")') && \
-	mkdir -p out && \
-	$(BIN)/danqing stylize "$$photo" --style $(STYLE) --seed 7 --force -o out/first-work.png
+	@mkdir -p out
+	@$(BIN)/danqing stylize "$(call SAMPLE,china.jpg)" --style "$(STYLE)" --seed 7 --force -o out/first-work.png
 
 test: $(VENV)/.stamp-dev
 	$(BIN)/python -m pytest
