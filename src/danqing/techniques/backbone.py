@@ -33,7 +33,6 @@ class Config:
     pooling: str = "avg"  # between blocks: "avg" or "max"
     mean: tuple[float, float, float] = IMAGENET_MEAN  # of sRGB in [0, 1], taken off before the first layer
     std: tuple[float, float, float] = IMAGENET_STD
-    padding: str = "reflect"  # of every convolution; "zeros" darkens the border's features, and VGG19 was trained so
     heads: Mapping[str, int] = field(default_factory=dict)  # label set → number of classes; only while training
 
     def __post_init__(self) -> None:
@@ -48,7 +47,7 @@ class Config:
         return tuple(f"relu{b}_{i}" for b, (_, n) in enumerate(self.blocks, 1) for i in range(1, n + 1))
 
 
-VGG19 = Config(blocks=((64, 2), (128, 2), (256, 4), (512, 4), (512, 4)), pooling="max", padding="zeros")
+VGG19 = Config(blocks=((64, 2), (128, 2), (256, 4), (512, 4), (512, 4)), pooling="max")
 
 
 class Backbone(nn.Module):
@@ -62,9 +61,7 @@ class Backbone(nn.Module):
         before = 3
         for b, (channels, count) in enumerate(config.blocks, 1):
             for i in range(1, count + 1):
-                self.convs[f"{b}_{i}"] = nn.Conv2d(
-                    before, channels, 3, padding=1, bias=not norm, padding_mode=config.padding
-                )
+                self.convs[f"{b}_{i}"] = nn.Conv2d(before, channels, 3, padding=1, bias=not norm)
                 if norm:
                     self.norms[f"{b}_{i}"] = nn.BatchNorm2d(channels)
                 before = channels

@@ -1,0 +1,86 @@
+"""What holds for every recipe: it trains, survives a kill, makes weights that load, and says what it needs."""
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from danqing import recipes
+from danqing.compute import checkpoint
+from danqing.errors import UnknownName
+from danqing.training.run import Run
+
+PROGRAM = """
+import dataclasses, os, signal, sys
+from pathlib import Path
+import torch
+from danqing import recipes
+from danqing.training.run import Run
+torch.set_num_threads(1)
+name, root, folder, kill = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+recipe = recipes.get(name)
+config = recipe.config.tiny()
+run = Run.open(folder, name, dataclasses.asdict(config), resume=True)
+def on_step(step):
+    if step.done == kill:
+        os.kill(os.getpid(), signal.SIGKILL)
+recipe.train(config, root, run, on_step)
+"""
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(1)
+    rows = []
+    for i in range(60):
+        base = np.full((48, 56, 3), 60 + 100 * (i % 2), dtype=np.uint8)
+        Image.fromarray(base + rng.integers(0, 60, base.shape, dtype=np.uint8)).save(folder / f"{i}.png")
+        rows.append(json.dumps({"file_name": f"{i}.png", "style": ["dark", "light"][i % 2]}))
+    (folder / "metadata.jsonl").write_text("\n".join(rows), "utf-8")
+    return folder
+
+
+def train(name, root, folder, kill=-1):
+    command = [sys.executable, "-c", PROGRAM, name, str(root), str(folder), str(kill)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_recipe_survives_a_kill(name, pictures, tmp_path):
+    """Two steps, SIGKILL, resume: the same weights as four steps without a break."""
+    whole = train(name, pictures, tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    assert train(name, pictures, tmp_path / "cut", kill=3).returncode == -signal.SIGKILL
+    assert not (tmp_path / "cut" / "weights.safetensors").exists()
+    state = Run.at(tmp_path / "cut").load()
+    assert 1 <= state["step"] <= 3
+    resumed = train(name, pictures, tmp_path / "cut")
+    assert resumed.returncode == 0, resumed.stderr
+    weights = [(tmp_path / which / "weights.safetensors").read_bytes() for which in ("whole", "cut")]
+    assert weights[0] == weights[1]
+    tensors, about = checkpoint.load_weights(tmp_path / "cut" / "weights.safetensors")
+    assert tensors
+    assert about["architecture"]
+    result = json.loads((tmp_path / "cut" / "result.json").read_text())
+    measured = recipes.get(name).evaluate(Run.at(tmp_path / "cut"), pictures)
+    assert measured == pytest.approx({k: result[k] for k in measured}, rel=0.05, abs=0.02)
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_recipe_says_what_it_is_and_what_data_it_takes(name):
+    recipe = recipes.get(name)
+    assert recipe.name == name
+    assert recipe.purpose
+    assert recipe.data
+    assert dataclasses.is_dataclass(recipe.config.tiny())
+
+
+def test_an_unknown_recipe_is_refused_with_the_nearest_name():
+    with pytest.raises(UnknownName, match="'perceptual'"):
+        recipes.get("perceptal")
