@@ -1,0 +1,590 @@
+"""Patch texture optimisation: a photo rebuilt, scale by scale, out of overlapping patches of the paintings.
+
+Elad & Milanfar 2017, "Style Transfer via Texture Synthesis", IEEE TIP 26(5). For each scale of a pyramid, coarse to
+fine, and for each patch size, large to small: find for every patch of the picture the nearest patch of the style; let
+the found patches vote for each pixel, near matches more (one step of iteratively reweighted least squares for the
+r-norm, r < 2); let the photo have its say where it has structure; bring the colours back to the style's.
+
+Departures, each of them measured or looked at in docs/decisions/0003-patch-style.md:
+- A match may be taken over from a neighbour, moved along (coherence, Ashikhmin 2001), unless it is clearly worse: whole
+  strokes are then copied as they were painted, and what overlaps agrees instead of blurring.
+- Votes count most near a patch's middle (a Gaussian window), which keeps strokes crisp; the grid moves at every pass.
+- The photo's contrast, band by band, is brought to that of the style before it is painted, so that ink draws lines.
+- Places of the painting that were used more than their share cost more, so that no patch marches across a sky.
+- The last pass is not fused with the photo: every pixel at full strength is a pixel of a painting.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from danqing.artwork.request import OnStep, Step, ignore
+from danqing.compute.device import Compute
+from danqing.encode.image import color_transport, luminance, match_colors, resize, to_picture
+from danqing.errors import BadRequest
+
+MIN_SIDE = 16  # px; below it there is no patch to match
+_GROUP = 32  # style patches whose best score is kept before the exact search among them
+_CELLS = 24  # a painting is divided into 24×24 places to count how often each was used
+_AROUND = ((0, 1), (1, 0), (0, -1), (-1, 0))
+_STRIP = 2**21  # patch pixels handled at a time; four such tensors in float32 are 100 MB
+
+
+@dataclass(frozen=True)
+class Config:
+    """How a photo is painted; the defaults were chosen by eye on eight pairs of photo and painting."""
+
+    strength: float = 1.0  # (0, 1]: near the photo … the style's full say
+    patch_sizes: tuple[int, ...] = (33, 21, 13, 9)  # px, at each of the coarse scales
+    fine_sizes: tuple[int, ...] = (13, 9)  # px, at scales beyond the third, which only sharpen what is there
+    passes: int = 2  # for each patch size; one at the scales beyond the third
+    coarsest: int = 96  # px, about the shorter side at the coarsest scale
+    robustness: float = 0.8  # r of the r-norm: 2 is the mean, below 1 outliers hardly count
+    components: int = 58  # principal components compared; 58 + 6 for the distance make two rows of AMX tiles
+    candidates: int = 40_000  # style patches searched for each patch size; the rest is reached by coherence
+    coherence: float = 1.6  # how much worse (squared distance) a neighbour's match may be and still be taken over
+    window: float = 0.2  # width (sigma) of a patch's voting window, of its side
+    structure: float = 4.0  # the photo's weight against the votes where it has edges
+    ground: float = 0.05  # the same where it has none, at the finest scale; doubled with each coarser one
+    noise: float = 0.3  # of 1, added at the coarsest scale, so that flat areas find brushwork and not a flat patch
+    contrast: float = 2.0  # the most that a band of the photo is amplified or damped toward the style's; 1: not at all
+    wear: float = 0.5  # cost of a place in the painting used e times its share, in typical match distances
+    mirror: bool = True  # search the paintings mirrored as well
+
+
+def stylize(
+    photo: Tensor,
+    styles: Sequence[Tensor],
+    share: Tensor,
+    config: Config,
+    compute: Compute,
+    generator: torch.Generator,
+    on_step: OnStep = ignore,
+) -> Tensor:
+    """The photo painted with patches of the styles.
+
+    photo (1, 3, H, W) and styles, each (1, 3, h, w) of any size, float32 in [0, 1]; share (K, H, W) float32, how much
+    of each of the K styles there is at each pixel, sums to 1. Returns (1, 3, H, W) float32 in [0, 1] on the CPU.
+    Raises BadRequest for pictures below MIN_SIDE or a strength outside (0, 1], Cancelled through `on_step`.
+    """
+    _check(photo, styles, share, config)
+    scene = _Scene.of(photo, styles, config, compute)
+    height, width = photo.shape[2:]
+    count = max(1, round(math.log2(min(height, width) / config.coarsest)) + 1)
+    plan = [_Scale.of(level, count, height, width, config) for level in reversed(range(count))]
+    progress = _Progress(on_step, sum(scale.work(config) for scale in plan))
+    picture: Tensor | None = None
+    usage = _Usage(config.wear)
+    with torch.no_grad():
+        for scale in plan:
+            content, weight = scene.content(scale, share)
+            if picture is None:
+                draw = torch.randn(content.shape, generator=generator).to(content.device)
+                picture = (content + config.noise * config.strength * draw).clamp_(0, 1)
+            else:
+                picture = resize(picture[None], (scale.height, scale.width))[0]
+            sheets = scene.sheets(scale)
+            for size in scale.sizes:
+                bank = _Bank(sheets, size, config, compute, generator)
+                for turn in range(scale.passes):
+                    progress.show(picture, f"{max(scale.height, scale.width)} px")
+                    voted = _repaint(picture, bank, scale.small(share), usage, generator, progress)
+                    last = scale.level == 0 and size == scale.sizes[-1] and turn == scale.passes - 1
+                    hold = 1 / config.strength - 1
+                    picture = _fuse(voted, content, (0 if last else weight) + hold)
+                    _restore_colors(picture, content)
+    assert picture is not None
+    return picture[None].to("cpu", torch.float32)
+
+
+def _check(photo: Tensor, styles: Sequence[Tensor], share: Tensor, config: Config) -> None:
+    if not 0 < config.strength <= 1:
+        raise BadRequest(f"strength is {config.strength}; it lies above 0 (the photo) and up to 1 (the full style)")
+    if not styles:
+        raise BadRequest("no style was given; method patch needs at least one painting")
+    if share.shape != (len(styles), *photo.shape[2:]):
+        raise BadRequest(f"shares have the shape {tuple(share.shape)}; it is (styles, height, width) of the photo")
+    for name, x in (("photo", photo), *(("style", style) for style in styles)):
+        if min(x.shape[2:]) < MIN_SIDE:
+            raise BadRequest(f"the {name} is {x.shape[3]}×{x.shape[2]} px; each side has {MIN_SIDE} px or more")
+
+
+# --- scales and what is painted at them -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """One scale of the pyramid and how it is painted."""
+
+    level: int  # 0 is the size of the result, each further one half of it
+    height: int
+    width: int
+    sizes: tuple[int, ...]
+    passes: int
+
+    @classmethod
+    def of(cls, level: int, count: int, height: int, width: int, config: Config) -> _Scale:
+        height, width = max(1, round(height / 2**level)), max(1, round(width / 2**level))
+        fine = count - level > 3
+        room = min(height, width) // 2
+        sizes = tuple(n for n in (config.fine_sizes if fine else config.patch_sizes) if n <= max(room, 7))
+        return cls(level, height, width, sizes or (7,), 1 if fine else config.passes)
+
+    def work(self, config: Config) -> int:
+        """Patches to be matched at this scale."""
+        return sum(self.passes * math.prod(_grid(self.height, self.width, n)) for n in self.sizes)
+
+    def small(self, share: Tensor) -> Tensor:
+        """Shares (K, H, W) at this scale."""
+        if share.shape[0] == 1:
+            return share[:, :1, :1].expand(1, self.height, self.width)
+        return F.interpolate(share[None], (self.height, self.width), mode="bilinear", align_corners=False)[0]
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """The photo, the paintings at their working size, and the maps of colour between them."""
+
+    photo: Tensor  # (1, 3, H, W)
+    styles: tuple[Tensor, ...]  # (1, 3, h, w) each
+    colors: tuple[tuple[Tensor, Tensor], ...]  # one map (matrix, offset) from the photo to each style
+    edges: Tensor  # (1, 1, h, w) in [0, 1]
+    config: Config
+
+    @classmethod
+    def of(cls, photo: Tensor, styles: Sequence[Tensor], config: Config, compute: Compute) -> _Scene:
+        s = config.strength
+        eye = torch.eye(3, dtype=torch.float64)
+        colors, sized = [], []
+        for style in styles:
+            matrix, offset = color_transport(photo, style)
+            matrix, offset = s * matrix + (1 - s) * eye, s * offset
+            # Below full strength the palette lies between the photo's and the painting's, and so must the patches.
+            if s < 1:
+                style = match_colors(style, _moved(photo, matrix, offset))
+            colors.append((matrix, offset))
+            sized.append(style.to(compute.device))
+        small = min(1.0, 512 / min(photo.shape[2:]))
+        edges = _structure(resize(photo, (round(photo.shape[2] * small), round(photo.shape[3] * small))))
+        device = compute.device
+        return cls(photo.to(device), tuple(sized), tuple(colors), edges.to(device), config)
+
+    def content(self, scale: _Scale, share: Tensor) -> tuple[Tensor, Tensor]:
+        """What is painted at this scale, (3, h, w) in the style's colours and contrasts, and its weight (1, h, w)."""
+        config = self.config
+        size = (scale.height, scale.width)
+        photo = resize(self.photo, size)
+        share = scale.small(share).to(photo.device)
+        content = torch.zeros_like(photo)
+        for k, color in enumerate(self.colors):
+            drawn = _moved(photo, *color)
+            if config.contrast > 1:
+                drawn = _redraw(drawn, self._sheet(k, scale), config.contrast**config.strength)
+            content += share[k] * drawn
+        edges = F.interpolate(self.edges, size, mode="bilinear", align_corners=False)[0]
+        return content[0].clamp_(0, 1), config.ground * 2**scale.level + config.structure * edges
+
+    def sheets(self, scale: _Scale) -> list[tuple[int, Tensor]]:
+        """Pictures to take patches from at this scale: (style, (3, h, w))."""
+        found = []
+        for k in range(len(self.styles)):
+            sheet = self._sheet(k, scale)[0]
+            found.append((k, sheet))
+            if self.config.mirror:
+                found.append((k, sheet.flip(2)))
+        return found
+
+    def _sheet(self, k: int, scale: _Scale) -> Tensor:
+        style = self.styles[k]
+        short = min(style.shape[2:])
+        # As large as the result, so that a stroke is seen at the size it has in the painting.
+        wanted = min(scale.height, scale.width)
+        factor = min(wanted, 2 * short) / short
+        factor = max(factor, max(scale.sizes) * 1.5 / short)
+        return resize(style, (round(style.shape[2] * factor), round(style.shape[3] * factor)))
+
+
+def _moved(x: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
+    """A linear map of colours, not clamped. x (B, 3, H, W)."""
+    return torch.einsum("ij,bjhw->bihw", matrix.to(x), x) + offset.to(x)[:, None, None]
+
+
+def _redraw(content: Tensor, style: Tensor, limit: float) -> Tensor:
+    """The content with the contrast of the style in each of five octaves, amplified or damped by `limit` at most.
+
+    Both (1, 3, H, W). Lines in ink are darker than the same edge in a photo, and its patches are only found from
+    something that looks like it.
+    """
+    bands, rest = _octaves(content)
+    wanted, _ = _octaves(style)
+    for band, like in zip(reversed(bands), reversed(wanted), strict=False):
+        gain = (luminance(like).std() / luminance(band).std().clamp_min(1e-3)).clamp(1 / limit, limit)
+        rest = F.interpolate(rest, band.shape[2:], mode="bicubic", align_corners=False).addcmul_(band, gain)
+    return rest
+
+
+def _octaves(x: Tensor) -> tuple[list[Tensor], Tensor]:
+    bands = []
+    for _ in range(5):
+        if min(x.shape[2:]) < 8:
+            break
+        low = F.interpolate(x, (x.shape[2] // 2, x.shape[3] // 2), mode="bilinear", antialias=True)
+        bands.append(x - F.interpolate(low, x.shape[2:], mode="bicubic", align_corners=False))
+        x = low
+    return bands, x
+
+
+def _structure(photo: Tensor) -> Tensor:
+    """Where the photo must stay legible, (1, 1, H, W) in [0, 1]: strength of edges, spread over a few pixels."""
+    s = min(photo.shape[2:]) / 512
+    x = _blur(photo, max(0.6, 1.5 * s))
+    dx = F.pad(x[..., 2:] - x[..., :-2], (1, 1, 0, 0)) / 2
+    dy = F.pad(x[..., 2:, :] - x[..., :-2, :], (0, 0, 1, 1)) / 2
+    edges = _blur((dx.square() + dy.square()).sum(1, keepdim=True), max(1.0, 3 * s)).sqrt()
+    strong = torch.quantile(edges.flatten()[:: max(1, edges.numel() // 2**18)], 0.9)
+    return _blur((edges / strong.clamp_min(0.01)).clamp(0, 1), max(0.7, 2 * s)).clamp(0, 1)
+
+
+def _blur(x: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of (1, C, H, W)."""
+    reach = math.ceil(3 * sigma)
+    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=x.device) / sigma) ** 2)
+    kernel /= kernel.sum()
+    channels = x.shape[1]
+    x = F.pad(x, (reach,) * 4, mode="replicate")
+    x = F.conv2d(x, kernel.expand(channels, 1, 1, -1), groups=channels)
+    return F.conv2d(x, kernel[:, None].expand(channels, 1, -1, 1), groups=channels)
+
+
+# --- the paintings' patches -------------------------------------------------------------------------------------------
+
+
+class _Bank:
+    """All patches of one size of the paintings at one scale, reduced to their principal components."""
+
+    def __init__(
+        self, sheets: Sequence[tuple[int, Tensor]], size: int, config: Config, compute: Compute, gen: torch.Generator
+    ) -> None:
+        self.size, self.config, self.dtype = size, config, compute.dtype
+        self.step = _step(size)
+        device = sheets[0][1].device
+        self.pixels = torch.cat([sheet.reshape(3, -1) for _, sheet in sheets], dim=1)  # (3, P)
+        self.middle = self.pixels.mean(1, keepdim=True)[..., None]  # (3, 1, 1)
+        shapes = [sheet.shape[1:] for _, sheet in sheets]
+        grids = [((h - size) // self.step + 1, (w - size) // self.step + 1) for h, w in shapes]
+        starts = torch.tensor([0, *(h * w for h, w in shapes)]).cumsum(0)[:-1]
+
+        def table(values: Sequence[int] | Tensor) -> Tensor:
+            return torch.as_tensor(values, device=device)
+
+        self.height, self.width = table([h for h, _ in shapes]), table([w for _, w in shapes])
+        self.start, self.columns = starts.to(device), table([c for _, c in grids])
+        self.style_of_sheet = table([k for k, _ in sheets])
+        places, owners = [], []
+        for i, ((rows, columns), (_, w)) in enumerate(zip(grids, shapes, strict=True)):
+            down, across = torch.arange(rows, device=device), torch.arange(columns, device=device)
+            places.append((self.start[i] + (down[:, None] * w + across) * self.step).flatten())
+            owners.append(torch.full((rows * columns,), i, device=device))
+        self.place, self.sheet = torch.cat(places), torch.cat(owners)  # (N,) each: first pixel, and sheet
+        self.basis = self._principal(gen)
+        self.features = torch.cat([self._project(sheet) for _, sheet in sheets])  # (N, d)
+        self.looked = [self._thinned(grids, k) for k in range(int(self.style_of_sheet.max()) + 1)]
+
+    def _principal(self, gen: torch.Generator) -> Tensor:
+        """The leading principal directions (3·n·n, d) of a sample of patches, by subspace iteration."""
+        some = torch.randint(len(self.place), (1500,), generator=gen).to(self.place.device)
+        sample = self.take(some).permute(2, 0, 1).flatten(1) - self.middle.flatten().repeat_interleave(self.size**2)
+        sample -= sample.mean(0)
+        width = min(self.config.components, sample.shape[1])
+        basis = torch.randn(sample.shape[1], width, generator=gen).to(sample.device)
+        for _ in range(3):
+            basis, _ = torch.linalg.qr(sample.T @ (sample @ basis))
+        return basis.to(self.dtype)
+
+    def _project(self, sheet: Tensor) -> Tensor:
+        flat = (sheet - self.middle).to(self.dtype)
+        views = flat.unfold(1, self.size, self.step).unfold(2, self.size, self.step)  # (3, R, C, n, n)
+        rows = max(1, 4 * _STRIP // (views.shape[2] * self.size**2))
+        return torch.cat(
+            [v.permute(1, 2, 0, 3, 4).reshape(-1, len(self.basis)) @ self.basis for v in torch.split(views, rows, 1)]
+        )
+
+    def _thinned(self, grids: Sequence[tuple[int, int]], style: int) -> Tensor:
+        """Those patches of a style that every search looks at: a regular choice, a multiple of _GROUP of them."""
+        mine = [i for i, k in enumerate(self.style_of_sheet.tolist()) if k == style]
+        total = sum(grids[i][0] * grids[i][1] for i in mine)
+        apart = max(1, round(math.sqrt(total * len(set(self.style_of_sheet.tolist())) / self.config.candidates)))
+        first = torch.tensor([0, *(r * c for r, c in grids)]).cumsum(0)
+        chosen = []
+        for i in mine:
+            down = torch.arange(0, grids[i][0], apart)
+            across = torch.arange(0, grids[i][1], apart)
+            chosen.append((first[i] + down[:, None] * grids[i][1] + across).flatten())
+        some = torch.cat(chosen)
+        return torch.cat([some, some[-1:].expand(-len(some) % _GROUP)]).to(self.place.device)
+
+    def take(self, patches: Tensor) -> Tensor:
+        """The pixels (3, n·n, Q) of patches (Q,) given by number."""
+        n = self.size
+        down = torch.arange(n, device=patches.device).repeat_interleave(n)[:, None]
+        across = torch.arange(n, device=patches.device).repeat(n)[:, None]
+        return self.pixels[:, self.place[patches] + down * self.width[self.sheet[patches]] + across]
+
+    def query(self, patches: Tensor) -> Tensor:
+        """Patches of the picture (Q, 3, n, n) reduced to (Q, d)."""
+        return (patches - self.middle).to(self.dtype).flatten(1) @ self.basis
+
+    def nearest(self, queries: Tensor, style: int, cost: Tensor) -> tuple[Tensor, Tensor]:
+        """For each query (Q, d) the number (Q,) and cost (Q,) of the cheapest patch of a style: distance² + `cost`.
+
+        Minus half the squared distance is one matrix product if both sides carry their norms along, split into three
+        so that bfloat16 holds them; being near zero for near patches, it is rounded least where it matters. The best of
+        each group of 32 is all that is kept of it; within the winning group the search is repeated in float32.
+        """
+        looked = self.looked[style]
+        bank = self.features[looked]
+        ones = torch.ones(len(bank), 3, device=bank.device, dtype=self.dtype)
+        bank_full = torch.cat([bank, _split(-0.5 * (bank.float().square().sum(1) + cost[looked])), ones], 1)
+        norms = _split(-0.5 * queries.float().square().sum(1))
+        query_full = torch.cat([queries, ones[:1].expand(len(queries), 3), norms], 1)
+        found, costs = [], []
+        within = torch.arange(_GROUP, device=bank.device)
+        for some, short in zip(torch.split(query_full, 1024), torch.split(queries, 1024), strict=True):
+            best = [(part @ some.T).view(-1, _GROUP, len(some)).amax(1) for part in torch.split(bank_full, 8192)]
+            group = torch.cat(best).max(0).indices
+            members = looked[group[:, None] * _GROUP + within]  # (q, 32)
+            total = (self.features[members].float() - short[:, None].float()).square_().sum(-1) + cost[members]
+            value, which = total.min(1)
+            found.append(members.gather(1, which[:, None])[:, 0])
+            costs.append(value)
+        return torch.cat(found), torch.cat(costs)
+
+    def moved(self, patches: Tensor, down: int, across: int) -> tuple[Tensor, Tensor]:
+        """Patches (Q,) moved by steps of the bank's grid, and whether that is still inside the painting."""
+        sheet = self.sheet[patches]
+        inside = self.place[patches] - self.start[sheet]
+        width = self.width[sheet]
+        top, left = inside // width + down * self.step, inside % width + across * self.step
+        stays = (top >= 0) & (left >= 0) & (top <= self.height[sheet] - self.size) & (left <= width - self.size)
+        return torch.where(stays, patches + down * self.columns[sheet] + across, patches), stays
+
+    def style(self, patches: Tensor) -> Tensor:
+        """The style (Q,) that each patch is of."""
+        return self.style_of_sheet[self.sheet[patches]]
+
+    def cells(self, patches: Tensor) -> Tensor:
+        """The place in its painting, numbered over all sheets, that each patch (Q,) lies in."""
+        sheet = self.sheet[patches]
+        inside = self.place[patches] - self.start[sheet]
+        width = self.width[sheet]
+        top, left = (inside // width) * _CELLS // self.height[sheet], (inside % width) * _CELLS // width
+        return (sheet * _CELLS + top) * _CELLS + left
+
+
+def _split(x: Tensor) -> Tensor:
+    """x (N,) float32 as three bfloat16 (N, 3) that sum to it."""
+    parts = []
+    for _ in range(3):
+        part = x.bfloat16()
+        parts.append(part)
+        x = x - part.float()
+    return torch.stack(parts, 1)
+
+
+def _step(size: int) -> int:
+    """Distance of neighbouring patches in a painting, px: large patches need not be known at every pixel."""
+    return max(1, round(size / 11))
+
+
+def _stride(size: int) -> int:
+    """Distance of neighbouring patches in the picture, px: a multiple of the step, so that matches can move along."""
+    return max(1, size // 3 // _step(size)) * _step(size)
+
+
+def _grid(height: int, width: int, size: int) -> tuple[int, int]:
+    """Rows and columns of patches that cover a picture however the grid is shifted."""
+    stride = _stride(size)
+    return tuple((side + stride - 1 + 2 * (size // 2) - size) // stride + 2 for side in (height, width))  # type: ignore[return-value]
+
+
+# --- one pass over the picture ----------------------------------------------------------------------------------------
+
+
+def _repaint(
+    picture: Tensor, bank: _Bank, share: Tensor, usage: _Usage, generator: torch.Generator, progress: _Progress
+) -> Tensor:
+    """The votes of the nearest patches for every pixel: picture (3, H, W) → (3, H, W). share (K, H, W)."""
+    size, stride = bank.size, _stride(bank.size)
+    height, width = picture.shape[1:]
+    rows, columns = _grid(height, width, size)
+    shift = torch.randint(stride, (2,), generator=generator)  # no two passes have their joints in the same places
+    top, left = (size // 2 + shift).tolist()
+    full = ((rows - 1) * stride + size, (columns - 1) * stride + size)
+    canvas = F.pad(picture[None], (left, full[1] - width - left, top, full[0] - height - top), mode="reflect")[0]
+    votes = torch.zeros_like(canvas)
+    weights = torch.zeros_like(canvas[:1])
+    window = _window(size, bank.config.window).to(canvas.device)
+    middle = torch.arange(max(rows, columns), device=share.device) * stride + size // 2
+    share = share[:, (middle[:rows] - top).clamp(0, height - 1)][:, :, (middle[:columns] - left).clamp(0, width - 1)]
+    cost = usage.cost(bank)
+    above: Tensor | None = None
+    band = max(1, _STRIP // (columns * size**2))
+    for first in range(0, rows, band):
+        count = min(band, rows - first)
+        part = slice(first * stride, (first + count - 1) * stride + size)
+        views = canvas[:, part].unfold(1, size, stride).unfold(2, size, stride)
+        queries = bank.query(views.permute(1, 2, 0, 3, 4).reshape(-1, 3, size, size))
+        found, total = _choose(bank, queries, share[:, first : first + count].flatten(1), cost)
+        found, total = _spread(bank, queries, found, total, cost, (columns, above))
+        above = found[-columns:]
+        usage.count(bank, found, total)
+        # The r-norm's weight, distance^(r-2); the floor is a difference no eye sees, 1/100 of the range at each pixel.
+        trust = (total / (3 * size**2) + 1e-4) ** ((bank.config.robustness - 2) / 2)
+        weight = window[:, None] * trust  # (n·n, Q)
+        area = (part.stop - part.start, full[1])
+        voted = (bank.take(found) * weight).view(1, -1, len(found))
+        votes[:, part] += F.fold(voted, area, size, stride=stride)[0]
+        weights[:, part] += F.fold(weight[None], area, size, stride=stride)[0]
+        progress.advance(len(found))
+    usage.settle()
+    inside = (slice(None), slice(top, top + height), slice(left, left + width))
+    return votes[inside] / weights[inside]
+
+
+def _choose(bank: _Bank, queries: Tensor, share: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
+    """The best match (Q,) and its cost (Q,) among all styles; share (K, Q) says how much of each is wanted where.
+
+    Styles compete at every patch by the ratio of their distances. A price for each style, found by a few corrections,
+    makes them win as often as their share says; where a share is 0 the style cannot win.
+    """
+    if len(share) == 1:
+        return bank.nearest(queries, 0, cost)
+    matches = [bank.nearest(queries, k, cost) for k in range(len(share))]
+    found, total = torch.stack([m[0] for m in matches]), torch.stack([m[1] for m in matches])  # (K, Q)
+    share = share.to(total.device)
+    bid = share.clamp_min(1e-9).log() - total.clamp_min(1e-6).log()
+    wanted = share.mean(1).clamp_min(1e-9)
+    price = torch.zeros_like(wanted)
+    for turn in range(24):
+        winner = (bid - price[:, None]).argmax(0)
+        won = torch.bincount(winner, minlength=len(share)) / len(winner)
+        price += 0.5 * 0.9**turn * ((won + 1e-3) / (wanted + 1e-3)).log()
+    winner = torch.where(share > 1e-6, bid - price[:, None], -torch.inf).argmax(0)[None]
+    return found.gather(0, winner)[0], total.gather(0, winner)[0]
+
+
+def _spread(
+    bank: _Bank, queries: Tensor, found: Tensor, total: Tensor, cost: Tensor, grid: tuple[int, Tensor | None]
+) -> tuple[Tensor, Tensor]:
+    """Take over the neighbours' matches, moved along, where they are hardly worse; then look one step around each.
+
+    found, total (Q,): a band of whole rows; grid: its columns, and the matches (columns,) of the row before it.
+    """
+    columns, above = grid
+    apart = _stride(bank.size) // bank.step
+    bound = total * bank.config.coherence
+    wide = queries.float()
+
+    def tried(candidate: Tensor, stays: Tensor) -> tuple[Tensor, Tensor]:
+        price = (bank.features[candidate].float() - wide).square_().sum(1) + cost[candidate]
+        return price, stays & (bank.style(candidate) == bank.style(found))
+
+    for _ in range(2):
+        for down, across in _AROUND:
+            near = found.view(-1, columns).roll((down, across), (0, 1))
+            if down == 1 and above is not None:
+                near[0] = above
+            candidate, stays = bank.moved(near.flatten(), down * apart, across * apart)
+            price, stays = tried(candidate, stays)
+            better = stays & (price < bound)
+            found, total = torch.where(better, candidate, found), torch.where(better, price, total)
+            bound = torch.where(better, price, bound)
+        for down, across in _AROUND:
+            candidate, stays = bank.moved(found, down, across)
+            price, stays = tried(candidate, stays)
+            better = stays & (price < total)
+            found, total = torch.where(better, candidate, found), torch.where(better, price, total)
+            bound = torch.minimum(bound, torch.where(better, price, bound))
+    return found, total
+
+
+def _window(size: int, width: float) -> Tensor:
+    """How much each pixel of a patch counts in the vote, (n·n,)."""
+    x = (torch.arange(size) - (size - 1) / 2) / (width * size)
+    bell = torch.exp(-0.5 * x.square())
+    return (bell[:, None] * bell).flatten()
+
+
+def _fuse(voted: Tensor, content: Tensor, weight: Tensor | float) -> Tensor:
+    """The least-squares mean of votes (weight 1) and photo (`weight`)."""
+    return (
+        voted.addcmul_(content, weight) / (1 + weight)
+        if isinstance(weight, Tensor)
+        else voted.lerp_(content, weight / (1 + weight))
+    )
+
+
+def _restore_colors(picture: Tensor, content: Tensor) -> None:
+    """Give the picture, in place, the colour statistics of the content: averaging votes has narrowed them."""
+    matrix, offset = color_transport(picture[None], content[None])
+    flat = picture.view(3, -1)
+    for strip in torch.split(flat, _STRIP, 1):
+        strip.copy_((matrix.to(strip) @ strip + offset.to(strip)[:, None]).clamp_(0, 1))
+
+
+class _Usage:
+    """How often each place of the paintings was used, and what a patch from there costs extra."""
+
+    def __init__(self, wear: float) -> None:
+        self.wear = wear
+        self.typical = 0.0  # mean squared difference of a match, per value
+        self.counts: Tensor | None = None
+        self._fresh: list[tuple[Tensor, float]] = []
+
+    def cost(self, bank: _Bank) -> Tensor:
+        """The extra cost (N,) of each patch of the bank: `wear` typical distances for each e times its fair share."""
+        if self.counts is None:
+            return torch.zeros(len(bank.place), device=bank.place.device)
+        fair = self.counts.sum() / self.counts.numel()
+        extra = (self.counts / fair).clamp_min(1).log()[bank.cells(_every(bank))]
+        return extra * (self.wear * self.typical * 3 * bank.size**2)
+
+    def count(self, bank: _Bank, found: Tensor, total: Tensor) -> None:
+        """Note the matches of one band."""
+        cells = torch.bincount(bank.cells(found), minlength=len(bank.width) * _CELLS**2).float()
+        self._fresh.append((cells, float(total.sum()) / (3 * bank.size**2)))
+
+    def settle(self) -> None:
+        """Make the bands noted since the last call count."""
+        counts = torch.stack([cells for cells, _ in self._fresh]).sum(0)
+        self.typical = sum(total for _, total in self._fresh) / float(counts.sum())
+        counts = counts / counts.sum()
+        self.counts = counts if self.counts is None else (self.counts + counts) / 2
+        self._fresh.clear()
+
+
+def _every(bank: _Bank) -> Tensor:
+    return torch.arange(len(bank.place), device=bank.place.device)
+
+
+class _Progress:
+    """Counts matched patches and shows the picture as it stands to whoever asks."""
+
+    def __init__(self, on_step: OnStep, total: int) -> None:
+        self.on_step, self.total, self.done, self.stage = on_step, total, 0, ""
+        self.picture: Tensor | None = None
+
+    def show(self, picture: Tensor, stage: str) -> None:
+        self.picture, self.stage = picture, stage
+
+    def advance(self, patches: int) -> None:
+        self.done += patches
+        picture = self.picture
+        assert picture is not None
+        self.on_step(Step(self.done, self.total, self.stage, lambda: to_picture(picture)))
