@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -308,6 +309,24 @@ def test_a_preview_beside_the_picture_is_no_second_page(tmp_path):
     assert read(tmp_path / "a.tif").width == 64
 
 
+def test_tiff_with_palette_and_in_black_and_white(tmp_path):
+    palette = Image.fromarray(np.array([[0, 1], [2, 0]], np.uint8), "P")
+    palette.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    back = read(saved(tmp_path / "p.tif", palette))
+    assert np.array_equal(back.pixels, [[[1, 0, 0], [0, 1, 0]], [[0, 0, 1], [1, 0, 0]]])
+    for options in ({}, {"compression": "group4"}):
+        back = read(saved(tmp_path / "bw.tif", Image.fromarray(np.eye(20) > 0), **options))
+        assert np.array_equal(back.pixels[:, :, 0], np.eye(20))
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"])
+def test_tiff_of_8_bits_agrees_with_pillow(tmp_path, compression):
+    levels = np.rint(smooth().pixels * 255).astype(np.uint8)
+    path = saved(tmp_path / "a.tif", Image.fromarray(levels), compression=compression)
+    with Image.open(path) as opened:
+        assert np.array_equal(np.rint(read(path).pixels * 255), np.asarray(opened))
+
+
 def test_a_single_pixel_is_a_picture(tmp_path):
     for suffix in SUFFIXES:
         back = read(saved(tmp_path / f"a{suffix}", Image.new("RGB", (1, 1), (255, 255, 255))))
@@ -439,6 +458,33 @@ def test_sides_and_areas_are_bounded_before_decoding(tmp_path):
 def test_numbers_that_are_no_picture(tmp_path, dtype):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 4), dtype), metadata=None)
     refused(tmp_path / "a.tif", "8 or 16 bits")
+
+
+@pytest.mark.parametrize("compression", ["jpeg", "zlib"])
+def test_a_strip_larger_inside_than_outside_is_refused(tmp_path, compression):
+    """The bomb that no header shows: a small TIFF whose strips unpack to something else."""
+    out = io.BytesIO()
+    tifffile.imwrite(out, np.zeros((512, 512, 3), np.uint8), photometric="rgb", compression=compression, metadata=None)
+    data = bytearray(out.getvalue())
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        for code, value in ((256, 16), (257, 16), (278, 16)):  # width, height, rows per strip
+            place = file.pages.first.tags[code].valueoffset
+            data[place : place + 2] = struct.pack("<H", value)
+    (tmp_path / "a.tif").write_bytes(data)
+    refused(tmp_path / "a.tif", "TIFF data is damaged")
+
+
+def test_decoders_write_nothing_to_the_terminal(tmp_path, make_picture, capfd):
+    """Neither their own words about a damaged profile nor those about damaged strips."""
+    png = encode_bytes(make_picture(bits=16), ".png")
+    (tmp_path / "a.png").write_bytes(png[:33] + chunk(b"iCCP", b"x\0\0junk") + png[33:])
+    tif = bytearray(encode_bytes(make_picture(), ".tif"))
+    tif[-300:] = bytes(300)
+    (tmp_path / "a.tif").write_bytes(tif)
+    for name in ("a.png", "a.tif"):
+        with contextlib.suppress(InvalidMedia):  # pixels may be whole beside a damaged profile
+            read(tmp_path / name)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_whatever_a_decoder_raises_is_one_error(tmp_path, monkeypatch):
