@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,15 @@ from numpy.typing import NDArray
 from danqing.arts import Tools, stylize
 from danqing.arts.stylize import Stylize
 from danqing.artwork.artwork import Artwork
-from danqing.artwork.image import Picture, write
+from danqing.artwork.image import Picture, read, write
+from danqing.artwork.request import Step
+from danqing.compute.checkpoint import pack, save_weights, sha256_of
 from danqing.encode.image import luminance, to_tensor
 from danqing.errors import BadRequest, InvalidMedia, Unavailable, UnknownName
+from danqing.techniques.backbone import Backbone
+from danqing.techniques.backbone import Config as BackboneConfig
+from danqing.techniques.fast_style import Config as PainterConfig
+from danqing.techniques.fast_style import Painter
 
 Paint = Callable[[Callable], None]
 
@@ -182,7 +189,7 @@ def test_a_seed_nobody_chose_is_written_down(tools: Tools, photo: Path, painting
 def named_style(tools: Tools, picture: Path) -> None:
     root = tools.styles.catalog.root
     (root / "exemplars").mkdir()
-    (root / "exemplars" / "monet.webp").write_bytes(picture.read_bytes())
+    write(read(picture), root / "exemplars" / "monet.webp")
     (root / "styles.toml").write_text(
         '[monet]\nzh = "莫奈"\ntitle = "Claude Monet"\naliases = ["印象派"]\npainters = ["Claude Monet"]\n'
         'years = [1865, 1926]\nworks = 40\nrights = "public domain"\n',
@@ -213,6 +220,60 @@ def test_a_method_whose_model_is_missing_says_which(tools: Tools, photo: Path, p
     for method in ("neural", "fast"):
         with pytest.raises((Unavailable, UnknownName), match="is not known"):
             make(tools, photo, painting, method=method)
+
+
+def test_every_method_paints_with_the_models_in_the_catalog(tools: Tools, photo: Path, painting: Path):
+    """Small networks with random weights: what comes out is no art, but it comes out of the right doors."""
+    root = tools.styles.catalog.root
+    blocks = ((4, 1), (8, 1), (8, 1), (8, 2), (8, 1))
+    backbone = Backbone(BackboneConfig(blocks=blocks))
+    painter = Painter(PainterConfig(channels=(4, 8, 8, 8), mapping=8))
+    add_model(root, "perceptual", backbone.state_dict(), {"blocks": blocks})
+    add_model(root, "fast", painter.state_dict(), dataclasses.asdict(painter.config))
+    add_model(root, "styles", {"monet": torch.ones(painter.config.numbers)}, {})
+    named_style(tools, painting)
+    used = {"patch": set(), "neural": {"perceptual"}, "fast": {"perceptual", "fast", "styles"}}
+    for method, models in used.items():
+        steps: list[Step] = []
+        work = make(dataclasses.replace(tools, on_step=steps.append), photo, "monet", painting, method=method)
+        assert work.content.pixels.shape == (48, 64, 3)
+        assert set(work.provenance.models) == models
+        assert steps[-1].done == steps[-1].total
+        again = make(tools, photo, "monet", painting, method=method)
+        assert np.array_equal(work.content.pixels, again.content.pixels)
+
+
+def add_model(root: Path, name: str, tensors: dict[str, torch.Tensor], config: dict[str, object]) -> None:
+    weights = root / "weights" / f"{name}.safetensors"
+    save_weights(weights, pack(tensors, "bfloat16"), {"config": config})
+    (root / "cards").mkdir(exist_ok=True)
+    (root / "cards" / f"{name}.toml").write_text(
+        f'name = "{name}"\npurpose = "a test"\nrights = "open"\nlicence = "Apache-2.0"\ndata = []\nparameters = 1\n'
+        f'storage = "bfloat16"\nsha256 = "{sha256_of(weights)}"\nlimits = []\n'
+        'made = { command = "none", hours = 0, hardware = "none", seed = 0 }\n',
+        encoding="utf-8",
+    )
+
+
+def test_previews_look_as_the_work_will(tools: Tools, photo: Path, painting: Path, paint: Paint, tmp_path: Path):
+    """With kept colours and a mask, a small preview has the photo's colours, and the photo where it stays."""
+    mask = np.zeros((48, 64), np.float32)
+    mask[:, 32:] = 1
+    steps: list[Step] = []
+
+    def shown(job: stylize._Job) -> torch.Tensor:
+        job.tools.on_step(Step(1, 2, "half", lambda: Picture(np.full((24, 32, 3), 0.5, np.float32))))
+        return job.photo
+
+    paint(shown)
+    told = dataclasses.replace(tools, on_step=steps.append)
+    make(told, photo, painting, keep_colors=True, masks=(grey_picture(tmp_path / "mask.png", mask),))
+    assert steps[0].preview is not None
+    preview = steps[0].preview().pixels
+    assert preview.shape == (24, 32, 3)
+    assert np.allclose(preview[:, :15], ramp()[::2, ::2][:, :15], atol=0.03)
+    assert not np.allclose(preview[:, 17:], ramp()[::2, ::2][:, 17:], atol=0.03)
+    assert np.ptp(preview[:, 17:], axis=2).mean() > 0.05  # in colour
 
 
 def test_a_request_that_cannot_be_is_refused_in_python_too():

@@ -373,3 +373,10 @@ def test_doctor_finds_a_shelf_whose_files_are_gone(danqing: Danqing, photo: Path
 def test_every_command_has_a_help_of_its_own():
     for command in cli.app.registered_commands:
         assert command.help
+
+
+def test_a_log_file_is_told_now_and_then_how_far_it_is(
+    danqing: Danqing, photo: Path, painting: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("danqing.interfaces._progress.LINE_EVERY_S", 0.0)
+    assert "%\n" in danqing("stylize", photo, "--style", painting, "--size", 64)[2]

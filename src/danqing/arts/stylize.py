@@ -9,7 +9,8 @@ to say there (mix), what becomes of the photo's colours and of its transparency.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from danqing.artwork.artwork import Artwork
     from danqing.artwork.image import Picture
     from danqing.artwork.provenance import Provenance
+    from danqing.artwork.request import OnStep
     from danqing.catalog.styles import Styles
     from danqing.compute.blocks import Features
+    from danqing.compute.device import Compute
 
 SMALLEST, LARGEST = 64, 8192  # px, the longer side of a result
 NARROWEST = 16  # px, any side of a photo, a style or a result: below it there is no brush stroke to show
@@ -106,6 +109,7 @@ def create(request: Stylize, tools: Tools) -> Artwork:
     masks = [_read_mask(path, request.photo, source) for path in request.masks]
     seed = seeds.fresh() if request.seed is None else request.seed
     scene = _arrange(request, source, masks)
+    tools = replace(tools, on_step=scene.finishing(tools.on_step, request.keep_colors))
     models: dict[str, str] = {}
     result = scene.photo
     if request.strength > 0:
@@ -113,7 +117,7 @@ def create(request: Stylize, tools: Tools) -> Artwork:
         result = scene.finished(painted, request.keep_colors)
     return Artwork(
         to_picture(result, scene.alpha, source.bits),
-        _provenance(request, chosen, seed, models),
+        _provenance(request, chosen, seed, models, tools.compute),
         title=f"{request.photo.stem}, in the style of {' and '.join(style.name for style in chosen)}",
     )
 
@@ -174,7 +178,9 @@ def _read_mask(path: Path, photo: Path, source: Picture) -> Tensor:
     return torch.from_numpy(mask)[None, None]
 
 
-def _provenance(request: Stylize, chosen: Sequence[_Chosen], seed: int, models: dict[str, str]) -> Provenance:
+def _provenance(
+    request: Stylize, chosen: Sequence[_Chosen], seed: int, models: dict[str, str], compute: Compute
+) -> Provenance:
     """All it takes to make the work again: files by name and hash, styles by name, models by hash."""
     from danqing.artwork.provenance import Provenance, describe, parent
 
@@ -185,7 +191,8 @@ def _provenance(request: Stylize, chosen: Sequence[_Chosen], seed: int, models: 
         for style, file in zip(chosen, files, strict=True)
     ]
     parents = (parent("photo", request.photo), *files, *(parent("mask", path) for path in request.masks))
-    return Provenance("stylize", {**facts, "seed": seed}, seed, models, parents)
+    notes = (f"computed on {compute.device.type} in {str(compute.dtype).removeprefix('torch.')}",)
+    return Provenance("stylize", {**facts, "seed": seed}, seed, models, parents, notes)
 
 
 # --- where and how it is painted --------------------------------------------------------------------------------------
@@ -209,6 +216,22 @@ class _Scene:
         if keep_colors:
             painted = image.keep_colors(painted, self.photo)
         return painted if self.cover is None else torch.lerp(self.photo, painted, self.cover)
+
+    def finishing(self, on_step: OnStep, keep_colors: bool) -> OnStep:
+        """The same callback, shown previews that look as the work will: colours kept, masks applied, any size."""
+        if not keep_colors and self.cover is None:
+            return on_step
+
+        def finish(draw: Callable[[], Picture]) -> Picture:
+            from danqing.encode.image import resize, to_picture, to_tensor
+
+            x = to_tensor(draw())
+            size = (x.shape[-2], x.shape[-1])
+            cover = None if self.cover is None else resize(self.cover[None, None], size)[0, 0]
+            small = _Scene(resize(self.photo, size), None, self.share, cover)
+            return to_picture(small.finished(x, keep_colors))
+
+        return lambda step: on_step(replace(step, preview=partial(finish, step.preview) if step.preview else None))
 
 
 def _arrange(request: Stylize, source: Picture, masks: Sequence[Tensor]) -> _Scene:

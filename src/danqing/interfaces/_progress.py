@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from danqing.artwork.request import Step
 
 PREVIEW_EVERY_S = 2.0
+LINE_EVERY_S = 15.0  # where no bar can be drawn
 
 
 class Watch:
@@ -25,6 +26,8 @@ class Watch:
     def __init__(self, console: Console, *, bar: bool, quiet: bool = False, preview: Path | None = None) -> None:
         self._preview = preview  # the caller has seen to it that the name may be taken
         self._quiet = quiet
+        self._lines = bar and not console.is_terminal  # a log file is told now and then that all is well
+        self._told = time.monotonic()
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -55,11 +58,18 @@ class Watch:
         """Move the bar; draw the preview if it is time to."""
         self._bar.update(self._task, description=step.stage or "working", completed=step.done, total=step.total or None)
         now = time.monotonic()
+        if self._lines and now - self._told >= LINE_EVERY_S:
+            done = f" {step.done / step.total:.0%}" if step.total else ""
+            self._line(f"{step.stage or 'working'}{done}")
+            self._told = now
         if self._preview is not None and step.preview is not None and now - self._drawn >= PREVIEW_EVERY_S:
             from danqing.artwork import image
 
             image.write(step.preview(), self._preview, force=True)
             if not (self._written or self._quiet):
-                self._bar.console.print(f"preview: {self._preview}", markup=False, highlight=False, soft_wrap=True)
+                self._line(f"preview: {self._preview}")
             self._written = True
             self._drawn = time.monotonic()  # after the drawing, so that a slow disk does not eat the work's time
+
+    def _line(self, text: str) -> None:
+        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
