@@ -197,7 +197,7 @@ def _sniff(data: bytes) -> str | None:
 def _other(data: bytes) -> str | None:
     if data[4:8] == b"ftyp":
         return {b"avif": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC"}.get(data[8:12], "a film")
-    return next((name for magic, name in _OTHERS if data.lstrip()[: len(magic)] == magic), None)
+    return next((name for magic, name in _OTHERS if data[:64].lstrip().startswith(magic)), None)
 
 
 def _guarded(path: Path, data: bytes, kind: str, work: Callable[[], T]) -> T:
