@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from danqing.artwork.request import OnStep
     from danqing.training.run import Run
 
-NAMES = ("perceptual", "fast")
+NAMES = ("perceptual", "fast", "styles")
 
 
 @dataclass(frozen=True)

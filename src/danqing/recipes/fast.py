@@ -3,7 +3,7 @@
 Data: a folder with `paintings` (styles, and contents as well: landscapes and rooms are photos to the backbone) and
 `objects` (contents). Styles are drawn group by group, so that 8 ink landscapes weigh as much as 300 Renaissance panels.
 
-Budget: ≤ 2.5 h on 2 CPU cores at 128 px; the larger variant (size=256 batch=32 steps=40000)
+Budget: ≤ 2.5 h on 2 CPU cores at 112 px; the larger variant (size=256 batch=32 steps=40000)
 ≤ 25 min on one data-centre GPU.
 """
 
@@ -21,10 +21,9 @@ from torch import Tensor, nn
 
 from danqing.artwork.image import Picture
 from danqing.artwork.request import OnStep
-from danqing.catalog import catalog
 from danqing.compute import checkpoint, device, seed
 from danqing.encode.image import to_picture
-from danqing.recipes import Recipe
+from danqing.recipes import Recipe, shipped
 from danqing.techniques import backbone, fast_style
 from danqing.training import data, engine
 from danqing.training.metrics import cosine
@@ -39,7 +38,7 @@ class Config:
     contents: str = "paintings,objects"  # folders whose pictures are painted
     group: str = "style"  # key of metadata.jsonl by which styles are drawn evenly
     backbone: str = ""  # a weights file; empty is the shipped backbone
-    size: int = 128  # side of the training crops, px
+    size: int = 112  # side of the training crops, px
     batch: int = 8
     steps: int = 12000
     minutes: float = 150.0
@@ -56,17 +55,6 @@ class Config:
     def tiny(cls) -> Config:
         """A few seconds on a CPU, for tests."""
         return cls(styles=".", contents=".", size=32, batch=2, steps=4, checkpoint_s=0)
-
-
-def features(config: Config) -> backbone.Extractor:
-    """The frozen backbone that the painter reads and is judged by."""
-    if config.backbone:
-        tensors, about = checkpoint.load_weights(Path(config.backbone))
-    else:
-        tensors, about = catalog.weights("perceptual")
-    net = backbone.Backbone(backbone.Config(**about["config"]))
-    net.load_state_dict(checkpoint.unpack(tensors))
-    return backbone.Extractor(net, device.choose())
 
 
 @dataclass
@@ -105,13 +93,12 @@ class Judge:
             photo_maps, style_maps = self.extractor(photo, layers), self.extractor(style, layers)
             own = fast_style.statistics(photo_maps, self.inner)
             wanted = fast_style.statistics(style_maps, self.inner)
-        one = torch.ones(len(photo), 1, 1, 1)
-        painted = painter(photo_maps, own, wanted[:, None], one)
+        painted = painter(photo_maps, own, wanted[:, None], None)
         parts = fast_style.losses(self.extractor(painted, layers), photo_maps, style_maps, self.inner)
         # A picture in its own style is itself: a quarter of the batch is enough to teach it.
         few = max(1, len(photo) // 4)
         first = {layer: maps[:few] for layer, maps in style_maps.items()}
-        same = painter(first, wanted[:few], wanted[:few, None], one[:few])
+        same = painter(first, wanted[:few], wanted[:few, None], None)
         total = {
             "content": c.content_weight * parts["content"],
             "style": c.style_weight * parts["style"],
@@ -149,7 +136,7 @@ def _load(root: Path, config: Config) -> tuple[list[data.Pixels], list[data.Pixe
 def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, float]:
     """Train and save. Returns held-out losses, unweighted by nothing: the weighted ones that were trained."""
     contents, held_contents, styles, held_styles = _load(root, config)
-    extractor = features(config)
+    extractor = shipped.backbone(config.backbone)
     compute = device.choose()
     torch.manual_seed(config.seed)
     inner = fast_style.Config()
@@ -248,7 +235,7 @@ def evaluate(run: Run, root: Path) -> dict[str, float]:
     painter = fast_style.Painter(inner)
     painter.load_state_dict(checkpoint.unpack(tensors))
     _, held_contents, _, held_styles = _load(root, config)
-    return held_losses(painter, Judge(config, features(config), inner), held_contents, held_styles)
+    return held_losses(painter, Judge(config, shipped.backbone(config.backbone), inner), held_contents, held_styles)
 
 
 RECIPE = Recipe(

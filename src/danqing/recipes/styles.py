@@ -1,0 +1,283 @@
+"""`styles`: the named styles, each as statistics for the fast method and as one synthesised exemplar for the others.
+
+Data: a folder of paintings with metadata.jsonl (`style`, `artist`, `year`). For each style the training pictures that
+match it are measured, `works` typical and different ones are chosen (k-medoids over their feature statistics), and a
+new picture is grown by neural texture synthesis in which each chosen painting rules one soft region. No painting ships,
+and every exemplar is compared with all paintings of its group: a window of it that follows a painting's window more
+closely than the group's own paintings follow each other would show as a copy.
+
+Budget: about half an hour on 2 CPU cores; on one data-centre GPU a few minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from danqing.artwork.image import write
+from danqing.artwork.request import OnStep, Step
+from danqing.compute import checkpoint, seed
+from danqing.compute.blocks import Features
+from danqing.encode.image import fit, to_picture
+from danqing.errors import BadRequest
+from danqing.recipes import Recipe, shipped
+from danqing.techniques import fast_style, style_transfer
+from danqing.training import data
+from danqing.training.run import Run, write_atomically
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A style that has a name, and which paintings it is learned from."""
+
+    zh: str
+    title: str
+    match: dict[str, tuple[str, ...]]  # metadata key → values, any of which will do; all keys must agree
+    years: tuple[int, int]  # of the painter's work or the movement, where the paintings are not dated
+    aliases: tuple[str, ...] = ()
+
+
+def shipped_presets() -> dict[str, Preset]:
+    """The styles that ship: the table in presets.toml."""
+    table = tomllib.loads(Path(__file__).with_name("presets.toml").read_text("utf-8"))
+    return {name: _preset(entry) for name, entry in table.items()}
+
+
+def _preset(entry: dict[str, Any]) -> Preset:
+    match = {key: tuple(values) for key, values in entry["match"].items()}
+    first, last = entry["years"]
+    return Preset(entry["zh"], entry["title"], match, (first, last), tuple(entry.get("aliases", ())))
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of one run."""
+
+    presets: str = "shipped"  # "shipped": those of presets.toml; or a metadata key: one style for each of its values
+    works: int = 6  # paintings that a style is made of
+    size: int = 768  # side of an exemplar, px
+    iterations: int = 60  # of the synthesis, at each scale
+    quality: int = 80  # of the exemplars' WebP
+    backbone: str = ""  # a weights file; empty is the shipped backbone
+    seed: int = 3
+
+    @classmethod
+    def tiny(cls) -> Config:
+        """A few seconds on a CPU, for tests."""
+        return cls(presets="style", works=2, size=64, iterations=2)
+
+
+def presets(config: Config, entries: Sequence[data.Entry]) -> dict[str, Preset]:
+    """The styles to make."""
+    if config.presets == "shipped":
+        return shipped_presets()
+    values = sorted({str(e.labels[config.presets]) for e in entries if config.presets in e.labels})
+    if not values:
+        raise BadRequest(f"no picture has the key {config.presets!r} in metadata.jsonl; presets= names such a key")
+    return {v: Preset(v, v, {config.presets: (v,)}, (0, 0)) for v in values}
+
+
+def members(preset: Preset, entries: Sequence[data.Entry]) -> list[int]:
+    """Numbers of the pictures that match."""
+    return [
+        i
+        for i, entry in enumerate(entries)
+        if all(str(entry.labels.get(key, "")).strip() in values for key, values in preset.match.items())
+    ]
+
+
+def medoids(points: Tensor, count: int) -> list[int]:
+    """Numbers of `count` points that stand for the others: k-medoids, begun greedily, improved by swaps.
+
+    points (N, D) float32.
+    """
+    apart = torch.cdist(points, points)
+    chosen = [int(apart.sum(1).argmin())]
+    while len(chosen) < min(count, len(points)):
+        nearest = apart[:, chosen].amin(1)
+        chosen.append(int((nearest[:, None] - apart).clamp_min(0).sum(0).argmax()))
+    for _ in range(10):
+        groups = apart[:, chosen].argmin(1)
+        moved = []
+        for g, old in enumerate(chosen):
+            inside = torch.nonzero(groups == g).flatten()
+            moved.append(int(inside[apart[inside][:, inside].sum(1).argmin()]) if len(inside) else old)
+        if moved == chosen:
+            break
+        chosen = moved
+    return chosen
+
+
+def regions(count: int, size: int, generator: torch.Generator) -> Tensor:
+    """A soft, irregular division of a square: (count, size, size) float32 that sums to 1 at each pixel."""
+    noise = torch.randn(count, 1, 5, 5, generator=generator)
+    field = F.interpolate(noise, (size, size), mode="bicubic", align_corners=True)[:, 0]
+    field = (field - field.mean((1, 2), keepdim=True)) / field.std((1, 2), keepdim=True)
+    bias = torch.zeros(count, 1, 1)
+    for _ in range(40):  # until each has about its fair part
+        share = torch.softmax((field + bias) * 8, dim=0)
+        bias += 0.5 * torch.log(1 / count / share.mean((1, 2), keepdim=True).clamp_min(1e-6))
+    return torch.softmax((field + bias) * 8, dim=0)
+
+
+def likeness(picture: Tensor, painting: Tensor, window: int = 48, step: int = 24) -> float:
+    """The closest that any window of `picture` comes to any place in `painting`: normalised correlation, in [-1, 1].
+
+    Both (1, 3, H, W) in [0, 1]; compared in grey, mirrored as well, with the windows' mean and contrast taken away.
+    Windows without contrast are passed over: two pieces of plain sky say nothing.
+    """
+    grey, other = picture.mean(1, keepdim=True), painting.mean(1, keepdim=True)
+    if min(*grey.shape[-2:], *other.shape[-2:]) < window:
+        return 0.0
+    queries = F.unfold(grey, window, stride=step)[0].T  # (N, window²)
+    queries = queries[queries.std(1) > 0.06]
+    if not len(queries):
+        return 0.0
+    queries = queries - queries.mean(1, keepdim=True)
+    queries = (queries / queries.norm(dim=1, keepdim=True)).view(-1, 1, window, window)
+    best = -1.0
+    for flipped in (other, other.flip(3)):
+        area = torch.ones(1, 1, window, window)
+        mean = F.conv2d(flipped, area) / window**2
+        energy = (F.conv2d(flipped.square(), area) - window**2 * mean.square()).clamp_min(1e-4).sqrt()
+        busy = (energy > 0.06 * window)[0, 0]
+        if busy.any():
+            score = _correlate(flipped, queries) / energy[0, 0]
+            best = max(best, float(score[:, busy].amax()))
+    return best
+
+
+def _correlate(x: Tensor, queries: Tensor) -> Tensor:
+    """x (1, 1, H, W) with each of queries (N, 1, w, w), by FFT: (N, H - w + 1, W - w + 1)."""
+    height, width = x.shape[-2:]
+    window = queries.shape[-1]
+    spectrum = torch.fft.rfft2(x[0, 0])
+    out = torch.fft.irfft2(spectrum * torch.fft.rfft2(queries[:, 0], s=(height, width)).conj(), s=(height, width))
+    found: Tensor = out[:, : height - window + 1, : width - window + 1]
+    return found
+
+
+def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, float]:
+    """Make every style; those that the run folder already has are left as they are."""
+    folder = root / "paintings" if (root / "paintings").is_dir() else root
+    entries, _ = data.split(data.index(folder))
+    wanted = presets(config, entries)
+    extractor = shipped.backbone(config.backbone)
+    inner = fast_style.Config()
+    state = run.load() or {"step": 0, "statistics": {}, "facts": {}}
+    for number, (name, preset) in enumerate(wanted.items()):
+        if number < state["step"]:
+            continue
+        own = [entries[i] for i in members(preset, entries)]
+        if not own:
+            raise BadRequest(f"no training picture matches the style {name!r}: {preset.match}")
+        pixels = data.Pixels(own, 256)
+        pictures = [torch.from_numpy(p.copy()).permute(2, 0, 1)[None].float() / 255 for p in pixels.pixels]
+        measured = torch.cat([fast_style.statistics(extractor(p, inner.layers), inner).cpu() for p in pictures])
+        chosen = medoids(measured / measured.std(0).clamp_min(1e-3) if len(measured) > 1 else measured, config.works)
+        exemplar = synthesise([pictures[i] for i in chosen], config, extractor, number)
+        path = run.folder / "exemplars" / f"{name}.webp"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(to_picture(exemplar), path, quality=config.quality, force=True)
+        state["statistics"][name] = measured[chosen].mean(0)
+        state["facts"][name] = facts(preset, own, exemplar, pictures)
+        state["step"] = number + 1
+        run.save(state)
+        run.log(number + 1, {k: v for k, v in state["facts"][name].items() if k.startswith("likeness")})
+        on_step(Step(number + 1, len(wanted), name))
+    return finish(run, wanted, state)
+
+
+def synthesise(pictures: Sequence[Tensor], config: Config, extractor: Features, stream: int) -> Tensor:
+    """One exemplar (1, 3, size, size) in [0, 1]; each picture (1, 3, h, w) rules one region."""
+    generator = seed.generator(config.seed, stream)
+    share = regions(len(pictures), config.size, generator)
+    layers = (("relu1_1", 1.0), ("relu1_2", 1.0), ("relu2_1", 1.0), ("relu3_1", 1.0), ("relu4_1", 1.0))
+    settings = style_transfer.Config(iterations=config.iterations, style_layers=layers, content_layers=())
+    return style_transfer.texture(pictures, share, (config.size, config.size), extractor, settings, generator)
+
+
+def facts(preset: Preset, own: Sequence[data.Entry], exemplar: Tensor, pictures: Sequence[Tensor]) -> dict[str, object]:
+    """What the catalog says of a style, and how near its exemplar comes to a painting.
+
+    `likeness_exemplar` is the closest of the exemplar at two scales to any painting of the group, `likeness_floor` the
+    closest that up to 12 of the group's paintings come to each other.
+    """
+    near = [likeness(x, p) for x in (exemplar, fit(exemplar, exemplar.shape[-1] // 2)) for p in pictures[:40]]
+    some = pictures[:: max(1, len(pictures) // 12)][:12]
+    floor = [likeness(a, b) for i, a in enumerate(some) for b in some[i + 1 :]]
+    years = [y for e in own if isinstance(y := e.labels.get("year"), int)]
+    painters = {str(e.labels.get("artist", "unknown")) for e in own}
+    return {
+        "painters": sorted(_readable(p) for p in painters if p != "unknown"),
+        "years": [min(years), max(years)] if years else list(preset.years),
+        "works": len(own),
+        "likeness_exemplar": max(near),
+        "likeness_floor": max(floor, default=0.0),
+    }
+
+
+def _readable(name: str) -> str:
+    """`claude-monet` and `MONET, Claude` as a person writes them."""
+    if ", " in name:
+        family, _, given = name.partition(", ")
+        return f"{given} {family.title()}"
+    return name if " " in name or not name.islower() else name.replace("-", " ").title()
+
+
+def finish(run: Run, wanted: dict[str, Preset], state: dict[str, dict[str, dict[str, object]]]) -> dict[str, float]:
+    """Write the statistics, styles.toml and the result."""
+    tensors = {name: torch.as_tensor(value).bfloat16() for name, value in state["statistics"].items()}
+    about = {"architecture": "styles", "config": {"layers": list(fast_style.Config().layers)}}
+    checkpoint.save_weights(run.folder / "weights.safetensors", tensors, about)
+    lines = ["# Made by: danqing train styles. One table a style; what each was learned from."]
+    for name, preset in wanted.items():
+        known = state["facts"][name]
+        fields = {
+            "zh": preset.zh,
+            "title": preset.title,
+            "aliases": list(preset.aliases),
+            "painters": known["painters"],
+            "years": known["years"],
+            "works": known["works"],
+            "rights": "works public domain",
+        }
+        # JSON's strings, lists and numbers are TOML's as well.
+        lines += ["", f"[{name}]", *(f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in fields.items())]
+    write_atomically(run.folder / "styles.toml", ("\n".join(lines) + "\n").encode())
+    near = np.array([float(str(f["likeness_exemplar"])) for f in state["facts"].values()])
+    floor = np.array([float(str(f["likeness_floor"])) for f in state["facts"].values()])
+    result = {
+        "styles": float(len(wanted)),
+        "likeness_mean": float(near.mean()),
+        "likeness_worst": float(near.max()),
+        "likeness_floor_mean": float(floor.mean()),
+        "likeness_floor_worst": float(floor.max()),
+    }
+    write_atomically(run.folder / "result.json", json.dumps(result, indent=1).encode())
+    return result
+
+
+def evaluate(run: Run, root: Path) -> dict[str, float]:
+    """The result as it was measured when the styles were made: exemplars are not trained further."""
+    result: dict[str, float] = json.loads((run.folder / "result.json").read_text("utf-8"))
+    return result
+
+
+RECIPE = Recipe(
+    name="styles",
+    purpose="The named styles: statistics for `fast`, a synthesised exemplar each for `patch` and `neural`",
+    data="a folder of paintings with metadata.jsonl, or a folder that holds one as `paintings`",
+    config=Config,
+    train=train,
+    evaluate=evaluate,
+)
