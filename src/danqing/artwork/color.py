@@ -40,8 +40,8 @@ def to_srgb(samples: Samples, profile: bytes | None, full: int) -> NDArray[np.fl
 def _through(samples: Samples, profile: bytes) -> NDArray[np.float32] | None:
     """Samples through a profile with the perceptual intent; None where the profile cannot be applied.
 
-    8 bits go through Pillow, whose integer path is seven times faster; 16 bits through lcms in float, because its integer
-    path interpolates a coarse table (errors up to 0.07 at the edge of the gamut, measured on Adobe RGB).
+    8 bits go through Pillow, whose integer path is seven times faster; 16 bits through lcms in float, because its
+    integer path interpolates a coarse table (errors up to 0.07 at the edge of the gamut, measured on Adobe RGB).
     """
     try:
         if samples.dtype == np.uint8:
