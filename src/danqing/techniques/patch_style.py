@@ -5,13 +5,15 @@ fine, and for each patch size, large to small: find for every patch of the pictu
 the found patches vote for each pixel, near matches more (one step of iteratively reweighted least squares for the
 r-norm, r < 2); let the photo have its say where it has structure; bring the colours back to the style's.
 
-Departures, each of them measured or looked at in docs/decisions/0003-patch-style.md:
-- A match may be taken over from a neighbour, moved along (coherence, Ashikhmin 2001), unless it is clearly worse: whole
-  strokes are then copied as they were painted, and what overlaps agrees instead of blurring.
-- Votes count most near a patch's middle (a Gaussian window), which keeps strokes crisp; the grid moves at every pass.
-- The photo's contrast, band by band, is brought to that of the style before it is painted, so that ink draws lines.
-- Places of the painting that were used more than their share cost more, so that no patch marches across a sky.
-- The last pass is not fused with the photo: every pixel at full strength is a pixel of a painting.
+Departures, each of them looked at or measured in docs/decisions/0003-patch-style.md:
+- A match may be taken over from a neighbour, moved along (coherence, after Ashikhmin 2001), unless it is clearly worse:
+  whole strokes are copied as they were painted, and what overlaps agrees instead of blurring.
+- After each pass the octaves that averaging has flattened are amplified back to the contrast they have in the style;
+  before the first, the photo's are brought toward it too, so that ink draws lines.
+- Matching is blurred by a little noise, neighbours may not lay the very same patch side by side, and places of the
+  painting that were used more than their share cost more: nothing repeats in a lattice or marches across a sky.
+- Votes count most near a patch's middle (a Gaussian window), and the grid moves at every pass.
+- The last pass is not fused with the photo: every pixel at full strength comes from a painting.
 """
 
 from __future__ import annotations
@@ -32,29 +34,37 @@ from danqing.errors import BadRequest
 MIN_SIDE = 16  # px; below it there is no patch to match
 _GROUP = 32  # style patches whose best score is kept before the exact search among them
 _CELLS = 24  # a painting is divided into 24×24 places to count how often each was used
+_ROUNDS = 4
 _AROUND = ((0, 1), (1, 0), (0, -1), (-1, 0))
 _STRIP = 2**21  # patch pixels handled at a time; four such tensors in float32 are 100 MB
 
 
 @dataclass(frozen=True)
 class Config:
-    """How a photo is painted; the defaults were chosen by eye on eight pairs of photo and painting."""
+    """How a photo is painted; the defaults were chosen by eye on pairs of two photos and eight paintings."""
 
     strength: float = 1.0  # (0, 1]: near the photo … the style's full say
-    patch_sizes: tuple[int, ...] = (33, 21, 13, 9)  # px, at each of the coarse scales
-    fine_sizes: tuple[int, ...] = (13, 9)  # px, at scales beyond the third, which only sharpen what is there
+    patch_sizes: tuple[int, ...] = (33, 21, 13, 9)  # px, at each of the three coarsest scales
+    fine_sizes: tuple[int, ...] = (13, 9)  # px, at further scales, which only sharpen what is there
     passes: int = 2  # for each patch size; one at the scales beyond the third
     coarsest: int = 96  # px, about the shorter side at the coarsest scale
     robustness: float = 0.8  # r of the r-norm: 2 is the mean, below 1 outliers hardly count
-    components: int = 58  # principal components compared; 58 + 6 for the distance make two rows of AMX tiles
+    components: int = 58  # principal components compared; 58 + 6 for the norms make two rows of AMX tiles
     candidates: int = 40_000  # style patches searched for each patch size; the rest is reached by coherence
-    coherence: float = 1.6  # how much worse (squared distance) a neighbour's match may be and still be taken over
+    coherence: float = 2.5  # how much worse (squared distance) a neighbour's match may be and still be taken over
+    drift: float = 1.6  # how much worse again, when it passes from neighbour to neighbour
     window: float = 0.2  # width (sigma) of a patch's voting window, of its side
     structure: float = 4.0  # the photo's weight against the votes where it has edges
     ground: float = 0.05  # the same where it has none, at the finest scale; doubled with each coarser one
-    noise: float = 0.3  # of 1, added at the coarsest scale, so that flat areas find brushwork and not a flat patch
-    contrast: float = 2.0  # the most that a band of the photo is amplified or damped toward the style's; 1: not at all
-    wear: float = 0.5  # cost of a place in the painting used e times its share, in typical match distances
+    noise: float = 0.3  # of 1, added to the coarsest scale, so that flat areas find brushwork and not a flat patch
+    grain: float = 0.15  # of 1, added to the flat areas of each further scale, likewise
+    jitter: float = 0.2  # noise in the matching, of the squared distance of a typical match
+    wear: float = 0.25  # cost of places in the painting used e times their share, in typical match distances
+    contrast: float = (
+        2.0  # the most that an octave of the photo is amplified or damped toward the style's; 1: not at all
+    )
+    lift: float = 1.4  # the most that a pass amplifies an octave of the picture back to the style's; 1: not at all
+    recolor: float = 1.2  # the most that a pass stretches the colours back to the style's; 1: their mean only
     mirror: bool = True  # search the paintings mirrored as well
 
 
@@ -74,33 +84,44 @@ def stylize(
     Raises BadRequest for pictures below MIN_SIDE or a strength outside (0, 1], Cancelled through `on_step`.
     """
     _check(photo, styles, share, config)
-    scene = _Scene.of(photo, styles, config, compute)
     height, width = photo.shape[2:]
     count = max(1, round(math.log2(min(height, width) / config.coarsest)) + 1)
     plan = [_Scale.of(level, count, height, width, config) for level in reversed(range(count))]
-    progress = _Progress(on_step, sum(scale.work(config) for scale in plan))
-    picture: Tensor | None = None
-    usage = _Usage(config.wear)
+    progress = _Progress(on_step, sum(scale.work() for scale in plan))
     with torch.no_grad():
+        scene = _Scene.of(photo, styles, config, compute)
+        picture: Tensor | None = None
+        usage = _Usage()
         for scale in plan:
             content, weight = scene.content(scale, share)
-            if picture is None:
-                draw = torch.randn(content.shape, generator=generator).to(content.device)
-                picture = (content + config.noise * config.strength * draw).clamp_(0, 1)
-            else:
-                picture = resize(picture[None], (scale.height, scale.width))[0]
+            picture = _started(picture, content, weight, scale, config, generator)
+            wanted = scene.contrasts(scale, share)
             sheets = scene.sheets(scale)
+            usage.wear = config.wear / (count - scale.level)  # composing needs variety; strokes need to stay whole
             for size in scale.sizes:
                 bank = _Bank(sheets, size, config, compute, generator)
                 for turn in range(scale.passes):
                     progress.show(picture, f"{max(scale.height, scale.width)} px")
-                    voted = _repaint(picture, bank, scale.small(share), usage, generator, progress)
                     last = scale.level == 0 and size == scale.sizes[-1] and turn == scale.passes - 1
-                    hold = 1 / config.strength - 1
-                    picture = _fuse(voted, content, (0 if last else weight) + hold)
-                    _restore_colors(picture, content)
+                    picture = _repaint(picture, bank, scale.small(share), usage, generator, progress)
+                    picture = _fuse(picture, content, 1 / config.strength - 1 + (0 if last else weight))
+                    picture = _lift(picture, wanted, (1.0, config.lift**config.strength))
+                    _restore_colors(picture, content, config.recolor)
     assert picture is not None
     return picture[None].to("cpu", torch.float32)
+
+
+def _started(
+    before: Tensor | None, content: Tensor, weight: Tensor, scale: _Scale, config: Config, generator: torch.Generator
+) -> Tensor:
+    """What a scale starts from, (3, h, w): the scale before, or the content, with noise where it is flat."""
+    size = (scale.height, scale.width)
+    draw = torch.randn(content.shape, generator=generator).to(content.device)
+    if before is None:
+        return draw.mul_(config.noise * config.strength).add_(content).clamp_(0, 1)
+    least = config.ground * 2**scale.level
+    flat = config.ground / (weight - least + config.ground)  # 1 where there is no edge, near 0 at edges
+    return draw.mul_(flat * (config.grain * config.strength)).add_(resize(before[None], size)[0]).clamp_(0, 1)
 
 
 def _check(photo: Tensor, styles: Sequence[Tensor], share: Tensor, config: Config) -> None:
@@ -136,7 +157,7 @@ class _Scale:
         sizes = tuple(n for n in (config.fine_sizes if fine else config.patch_sizes) if n <= max(room, 7))
         return cls(level, height, width, sizes or (7,), 1 if fine else config.passes)
 
-    def work(self, config: Config) -> int:
+    def work(self) -> int:
         """Patches to be matched at this scale."""
         return sum(self.passes * math.prod(_grid(self.height, self.width, n)) for n in self.sizes)
 
@@ -185,10 +206,17 @@ class _Scene:
         for k, color in enumerate(self.colors):
             drawn = _moved(photo, *color)
             if config.contrast > 1:
-                drawn = _redraw(drawn, self._sheet(k, scale), config.contrast**config.strength)
-            content += share[k] * drawn
+                limit = config.contrast**config.strength
+                drawn = _lift(drawn[0], _contrasts(self._sheet(k, scale)), (1 / limit, limit))[None]
+            content.addcmul_(drawn, share[k])
         edges = F.interpolate(self.edges, size, mode="bilinear", align_corners=False)[0]
         return content[0].clamp_(0, 1), config.ground * 2**scale.level + config.structure * edges
+
+    def contrasts(self, scale: _Scale, share: Tensor) -> list[float]:
+        """The contrast of each octave that the picture should have at this scale, finest first."""
+        found = [_contrasts(self._sheet(k, scale))[:3] for k in range(len(self.styles))]
+        parts = share.mean((1, 2)).tolist()
+        return [sum(p * c for p, c in zip(parts, octave, strict=True)) for octave in zip(*found, strict=False)]
 
     def sheets(self, scale: _Scale) -> list[tuple[int, Tensor]]:
         """Pictures to take patches from at this scale: (style, (3, h, w))."""
@@ -215,23 +243,24 @@ def _moved(x: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
     return torch.einsum("ij,bjhw->bihw", matrix.to(x), x) + offset.to(x)[:, None, None]
 
 
-def _redraw(content: Tensor, style: Tensor, limit: float) -> Tensor:
-    """The content with the contrast of the style in each of five octaves, amplified or damped by `limit` at most.
-
-    Both (1, 3, H, W). Lines in ink are darker than the same edge in a photo, and its patches are only found from
-    something that looks like it.
-    """
-    bands, rest = _octaves(content)
-    wanted, _ = _octaves(style)
-    for band, like in zip(reversed(bands), reversed(wanted), strict=False):
-        gain = (luminance(like).std() / luminance(band).std().clamp_min(1e-3)).clamp(1 / limit, limit)
-        rest = F.interpolate(rest, band.shape[2:], mode="bicubic", align_corners=False).addcmul_(band, gain)
-    return rest
+def _lift(x: Tensor, wanted: Sequence[float], limits: tuple[float, float]) -> Tensor:
+    """x (3, H, W) with its octaves' contrast brought toward `wanted` (finest first) by factors within `limits`."""
+    bands, rest = _octaves(x[None], len(wanted))
+    for band, like in zip(reversed(bands), reversed(wanted[: len(bands)]), strict=True):
+        gain = min(max(like / max(float(luminance(band).std()), 1e-3), limits[0]), limits[1])
+        rest = F.interpolate(rest, band.shape[2:], mode="bicubic", align_corners=False).add_(band, alpha=gain)
+    return rest[0]
 
 
-def _octaves(x: Tensor) -> tuple[list[Tensor], Tensor]:
+def _contrasts(x: Tensor) -> list[float]:
+    """Standard deviation of the brightness in each of four octaves of (1, 3, H, W), finest first."""
+    return [float(luminance(band).std()) for band in _octaves(x, 4)[0]]
+
+
+def _octaves(x: Tensor, count: int) -> tuple[list[Tensor], Tensor]:
+    """Differences between x (1, 3, H, W) and its halved self, `count` times, finest first; and what remains."""
     bands = []
-    for _ in range(5):
+    for _ in range(count):
         if min(x.shape[2:]) < 8:
             break
         low = F.interpolate(x, (x.shape[2] // 2, x.shape[3] // 2), mode="bilinear", antialias=True)
@@ -440,8 +469,10 @@ def _repaint(
         part = slice(first * stride, (first + count - 1) * stride + size)
         views = canvas[:, part].unfold(1, size, stride).unfold(2, size, stride)
         queries = bank.query(views.permute(1, 2, 0, 3, 4).reshape(-1, 3, size, size))
-        found, total = _choose(bank, queries, share[:, first : first + count].flatten(1), cost)
-        found, total = _spread(bank, queries, found, total, cost, (columns, above))
+        blur = math.sqrt(bank.config.jitter * usage.typical * 3 * size**2 / queries.shape[1])
+        noisy = queries + (torch.randn(queries.shape, generator=generator) * blur).to(queries)
+        found = _choose(bank, noisy, share[:, first : first + count].flatten(1), cost)
+        found, total = _spread(bank, queries, found, cost, (columns, above), generator)
         above = found[-columns:]
         usage.count(bank, found, total)
         # The r-norm's weight, distance^(r-2); the floor is a difference no eye sees, 1/100 of the range at each pixel.
@@ -457,60 +488,71 @@ def _repaint(
     return votes[inside] / weights[inside]
 
 
-def _choose(bank: _Bank, queries: Tensor, share: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
-    """The best match (Q,) and its cost (Q,) among all styles; share (K, Q) says how much of each is wanted where.
+def _choose(bank: _Bank, queries: Tensor, share: Tensor, cost: Tensor) -> Tensor:
+    """The best match (Q,) among all styles; share (K, Q) says how much of each is wanted where.
 
     Styles compete at every patch by the ratio of their distances. A price for each style, found by a few corrections,
     makes them win as often as their share says; where a share is 0 the style cannot win.
     """
     if len(share) == 1:
-        return bank.nearest(queries, 0, cost)
+        return bank.nearest(queries, 0, cost)[0]
     matches = [bank.nearest(queries, k, cost) for k in range(len(share))]
     found, total = torch.stack([m[0] for m in matches]), torch.stack([m[1] for m in matches])  # (K, Q)
     share = share.to(total.device)
     bid = share.clamp_min(1e-9).log() - total.clamp_min(1e-6).log()
-    wanted = share.mean(1).clamp_min(1e-9)
+    wanted = share.mean(1)
     price = torch.zeros_like(wanted)
     for turn in range(24):
-        winner = (bid - price[:, None]).argmax(0)
-        won = torch.bincount(winner, minlength=len(share)) / len(winner)
+        won = torch.bincount((bid - price[:, None]).argmax(0), minlength=len(share)) / bid.shape[1]
         price += 0.5 * 0.9**turn * ((won + 1e-3) / (wanted + 1e-3)).log()
-    winner = torch.where(share > 1e-6, bid - price[:, None], -torch.inf).argmax(0)[None]
-    return found.gather(0, winner)[0], total.gather(0, winner)[0]
+    winner = torch.where(share > 1e-6, bid - price[:, None], -torch.inf).argmax(0)
+    return found.gather(0, winner[None])[0]
 
 
 def _spread(
-    bank: _Bank, queries: Tensor, found: Tensor, total: Tensor, cost: Tensor, grid: tuple[int, Tensor | None]
+    bank: _Bank,
+    queries: Tensor,
+    found: Tensor,
+    cost: Tensor,
+    grid: tuple[int, Tensor | None],
+    generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Take over the neighbours' matches, moved along, where they are hardly worse; then look one step around each.
 
-    found, total (Q,): a band of whole rows; grid: its columns, and the matches (columns,) of the row before it.
+    found (Q,): a band of whole rows; grid: its columns, and the matches (columns,) of the row before it. Returns the
+    matches (Q,) and their costs (Q,).
     """
     columns, above = grid
+    config = bank.config
     apart = _stride(bank.size) // bank.step
-    bound = total * bank.config.coherence
     wide = queries.float()
+    styles = bank.style(found)
 
-    def tried(candidate: Tensor, stays: Tensor) -> tuple[Tensor, Tensor]:
-        price = (bank.features[candidate].float() - wide).square_().sum(1) + cost[candidate]
-        return price, stays & (bank.style(candidate) == bank.style(found))
+    def price(candidate: Tensor) -> Tensor:
+        return (bank.features[candidate].float() - wide).square_().sum(1) + cost[candidate]
 
-    for _ in range(2):
+    total = price(found)
+    bound = total * config.coherence
+    for _ in range(_ROUNDS):
         for down, across in _AROUND:
             near = found.view(-1, columns).roll((down, across), (0, 1))
             if down == 1 and above is not None:
                 near[0] = above
-            candidate, stays = bank.moved(near.flatten(), down * apart, across * apart)
-            price, stays = tried(candidate, stays)
-            better = stays & (price < bound)
-            found, total = torch.where(better, candidate, found), torch.where(better, price, total)
-            bound = torch.where(better, price, bound)
+            near = near.flatten()
+            candidate, stays = bank.moved(near, down * apart, across * apart)
+            offered = price(candidate)
+            # The same patch twice, side by side, is the beginning of a lattice: then nearly anything else is better.
+            better = (offered < bound) | ((near == found) & (offered < 4 * bound))
+            # Half of them at a time: if all moved along at once, neighbours that were alike would stay alike.
+            better &= stays & (bank.style(candidate) == styles)
+            better &= (torch.rand(len(found), generator=generator) < 0.5).to(better.device)
+            found, total = torch.where(better, candidate, found), torch.where(better, offered, total)
+            bound = torch.where(better, offered * config.drift, bound)
         for down, across in _AROUND:
             candidate, stays = bank.moved(found, down, across)
-            price, stays = tried(candidate, stays)
-            better = stays & (price < total)
-            found, total = torch.where(better, candidate, found), torch.where(better, price, total)
-            bound = torch.minimum(bound, torch.where(better, price, bound))
+            offered = price(candidate)
+            better = stays & (offered < total)
+            found, total = torch.where(better, candidate, found), torch.where(better, offered, total)
     return found, total
 
 
@@ -522,27 +564,30 @@ def _window(size: int, width: float) -> Tensor:
 
 
 def _fuse(voted: Tensor, content: Tensor, weight: Tensor | float) -> Tensor:
-    """The least-squares mean of votes (weight 1) and photo (`weight`)."""
-    return (
-        voted.addcmul_(content, weight) / (1 + weight)
-        if isinstance(weight, Tensor)
-        else voted.lerp_(content, weight / (1 + weight))
-    )
+    """The least-squares mean of votes (weight 1) and photo (`weight`), in place of the votes."""
+    if isinstance(weight, Tensor):
+        return voted.lerp_(content, (weight / (1 + weight)).expand_as(voted))
+    return voted.lerp_(content, weight / (1 + weight))
 
 
-def _restore_colors(picture: Tensor, content: Tensor) -> None:
-    """Give the picture, in place, the colour statistics of the content: averaging votes has narrowed them."""
-    matrix, offset = color_transport(picture[None], content[None])
-    flat = picture.view(3, -1)
-    for strip in torch.split(flat, _STRIP, 1):
-        strip.copy_((matrix.to(strip) @ strip + offset.to(strip)[:, None]).clamp_(0, 1))
+def _restore_colors(picture: Tensor, content: Tensor, limit: float) -> None:
+    """Move the colours of the picture, in place, toward the statistics of the content: averaging has narrowed them.
+
+    No direction is stretched by more than `limit` at a time: what has no colour is grain.
+    """
+    matrix, _ = color_transport(picture[None], content[None])
+    values, vectors = torch.linalg.eigh(matrix)
+    matrix = (vectors @ torch.diag(values.clamp(1 / limit, limit)) @ vectors.T).to(picture)
+    offset = content.mean((1, 2)) - matrix @ picture.mean((1, 2))
+    for strip in torch.split(picture.view(3, -1), _STRIP, 1):
+        strip.copy_((matrix @ strip + offset[:, None]).clamp_(0, 1))
 
 
 class _Usage:
     """How often each place of the paintings was used, and what a patch from there costs extra."""
 
-    def __init__(self, wear: float) -> None:
-        self.wear = wear
+    def __init__(self) -> None:
+        self.wear = 0.0
         self.typical = 0.0  # mean squared difference of a match, per value
         self.counts: Tensor | None = None
         self._fresh: list[tuple[Tensor, float]] = []
