@@ -7,7 +7,8 @@ work.save("out.png")
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from danqing import arts
 from danqing.artwork.request import OnStep, ignore
 
 if TYPE_CHECKING:
+    from danqing.arts.evaluation import Evaluation
     from danqing.artwork.artwork import Artwork
     from danqing.artwork.shelf import Shelf, Work
 
@@ -67,3 +69,48 @@ def stylize(
 
     several = [style] if isinstance(style, str | Path) else style
     return create(Stylize(Path(photo), tuple(map(str, several)), **options), on_step=on_step, shelf=shelf)
+
+
+def train(
+    recipe: str,
+    data: str | Path,
+    run: str | Path,
+    settings: Mapping[str, str] | None = None,
+    *,
+    resume: bool = False,
+    on_step: OnStep = ignore,
+) -> dict[str, float]:
+    """Train a model by its recipe on a folder of works; returns what was measured on the held-out part.
+
+    run: the folder of this run; with `resume` it goes on from its last checkpoint. settings: fields of the recipe's
+    config as text, {"steps": "500"}. Raises UnknownName, BadRequest, TrainingFailed; Cancelled leaves a checkpoint.
+    """
+    from danqing import recipes
+    from danqing.training.run import Run
+
+    chosen = recipes.get(recipe)
+    config = recipes.configure(chosen, settings or {})
+    opened = Run.open(Path(run), recipe, dataclasses.asdict(config), resume, seed=config.seed, data=str(data))
+    return chosen.train(config, Path(data), opened, on_step)
+
+
+def evaluate(run: str | Path, data: str | Path) -> dict[str, float]:
+    """Measure a finished run again on the held-out part of `data`."""
+    from danqing import recipes
+    from danqing.training.run import Run
+
+    opened = Run.at(Path(run))
+    return recipes.get(opened.recipe).evaluate(opened, Path(data))
+
+
+def evaluate_stylize(
+    photos: Sequence[str | Path] = (), styles: Sequence[str] = (), *, size: int = 384, on_step: OnStep = ignore
+) -> Evaluation:
+    """Measure every method of `stylize` over photos × styles (fixed ones unless given)."""
+    from danqing.arts import evaluation
+    from danqing.catalog import styles as shelf_of_styles
+    from danqing.compute import device
+
+    tools = arts.Tools(device.choose(), shelf_of_styles.shipped(), on_step)
+    chosen = tuple(styles) or evaluation.STYLES
+    return evaluation.evaluate_stylize(tools, [Path(p) for p in photos], chosen, size=size)

@@ -1,8 +1,8 @@
 """Picks the device, the precision and the memory layout that were measured fastest there, once, for every room.
 
 On x86 with AMX or AVX512-BF16, convolutions in bfloat16 with channels-last memory are four to five times faster than
-fp32 in the default layout (`python benchmarks/stylize.py --only vgg`); casting the weights once beats autocast, which casts
-them again at every call. On processors without bf16 instructions bf16 is emulated and slow, so fp32 stays.
+fp32 in the default layout (`python benchmarks/stylize.py --only vgg`); casting the weights once beats autocast, which
+casts them again at every call. On processors without bf16 instructions bf16 is emulated and slow, so fp32 stays.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from danqing.compute import memory
 from danqing.errors import BadRequest
 
 DEVICES = ("cpu", "cuda", "mps")
@@ -56,6 +57,7 @@ def cpu_flags() -> frozenset[str]:
 
 def choose(device: str | None = None) -> Compute:
     """The compute for `device`, or for $DANQING_DEVICE, or for the best that is here: CUDA, then MPS, then the CPU."""
+    memory.keep_freed()
     name = device or os.environ.get("DANQING_DEVICE") or _best()
     if name not in DEVICES:
         raise BadRequest(f"device {name!r} is not known; it is one of {', '.join(DEVICES)}")

@@ -6,15 +6,19 @@ output to itself, and only where a person is looking: not with `--quiet`, not in
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from danqing.artwork.request import Step
+from danqing.artwork.request import OnStep, Step
+from danqing.errors import Cancelled
 
 PREVIEW_EVERY_S = 2.0
 LINE_EVERY_S = 15.0  # where no bar can be drawn
@@ -73,3 +77,29 @@ class Watch:
 
     def _line(self, text: str) -> None:
         self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def stopped_between_steps(on_step: OnStep) -> Iterator[OnStep]:
+    """While this lasts, the first Ctrl-C ends the step at hand, so that training can save it; a second one stops at once."""
+    asked = False
+
+    def ask(number: int, frame: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    def step(now: Step) -> None:
+        on_step(now)
+        if asked:
+            raise Cancelled("stopped; a checkpoint of the last step is in the run's folder: go on with --resume")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield step
+        return
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield step
+    finally:
+        signal.signal(signal.SIGINT, before)

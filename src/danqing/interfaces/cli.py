@@ -9,6 +9,7 @@ Nothing here imports PyTorch before a work is to be made, so that help and lists
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import signal
 import sys
@@ -332,6 +333,109 @@ def doctor(voice: Voice) -> None:
     voice.result({"healthy": not broken, "findings": [vars(finding) for finding in findings]}, lambda: None)
     if broken:
         raise typer.Exit(1)
+
+
+# --- one's own models --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Train:
+    """What to train, on what."""
+
+    recipe: Annotated[str, Flag("which model: perceptual, fast, styles", "RECIPE", argument=True)]
+    settings: Annotated[
+        tuple[str, ...],
+        Flag("settings of the recipe: steps=500 size=96 (list: --settings)", "[KEY=VALUE]…", argument=True),
+    ] = ()
+    data: Annotated[Path | None, Flag("the folder of works to learn from", "DIR")] = None
+    run: Annotated[Path | None, Flag("the folder of this run; runs/RECIPE unless given", "DIR")] = None
+    resume: Annotated[bool, Flag("go on from the run's last checkpoint")] = False
+    list: Annotated[bool, Flag("list the recipe's settings and what each is for", name="--settings")] = False
+
+
+@verb("train", Train, help="Train a model by its recipe on one's own collection.")
+def train(voice: Voice, asked: Train) -> None:
+    """Train; Ctrl-C ends the step at hand, saves a checkpoint and stops."""
+    from danqing import recipes, studio
+    from danqing.interfaces._progress import Watch, stopped_between_steps
+
+    recipe = recipes.get(asked.recipe)
+    if asked.list:
+        defaults = recipe.config()
+        rows = [(f.name, str(getattr(defaults, f.name))) for f in dataclasses.fields(defaults)]
+        about = {"recipe": recipe.name, "purpose": recipe.purpose, "data": recipe.data, "settings": dict(rows)}
+        voice.result(about, lambda: _table(voice, ("setting", "default"), rows))
+        return
+    if asked.data is None:
+        raise BadRequest(f"no --data was given; {recipe.name} takes {recipe.data}")
+    settings = {}
+    for text in asked.settings:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise BadRequest(f"setting {text!r} has no value; settings are written KEY=VALUE, as in steps=500")
+        settings[key] = value
+    folder = asked.run or Path("runs") / asked.recipe
+    watching = not (voice.common.quiet or voice.common.json)
+    with Watch(voice.err, bar=watching, quiet=voice.common.quiet) as on_step, stopped_between_steps(on_step) as steps:
+        measured = studio.train(asked.recipe, asked.data, folder, settings, resume=asked.resume, on_step=steps)
+    _measured(voice, folder, measured)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """What to measure."""
+
+    what: Annotated[str, Flag("a run's folder, or an art: stylize", "RUN|ART", argument=True)]
+    data: Annotated[Path | None, Flag("the folder of works whose held-out part is used", "DIR")] = None
+    photos: Annotated[tuple[Path, ...], Flag("photos to measure stylize on; repeat", "FILE", "--photo")] = ()
+    styles: Annotated[tuple[str, ...], Flag("styles to measure stylize with; repeat", "NAME|FILE", "--style")] = ()
+    size: Annotated[int, Flag("longer side of stylize's results, px", "N")] = 384
+    output: Annotated[Path | None, Flag("where to save stylize's contact sheet", "FILE", "-o,--output")] = None
+    force: Annotated[bool, Flag("replace a file that is there already")] = False
+
+
+@verb("evaluate", Evaluate, help="Measure a training run on held-out data, or an art over fixed works.")
+def evaluate(voice: Voice, asked: Evaluate) -> None:
+    """Measure."""
+    from danqing import studio
+
+    if asked.what == "stylize":
+        _evaluate_stylize(voice, asked)
+        return
+    if asked.data is None:
+        raise BadRequest("no --data was given; a run is measured on the held-out part of the data it was trained on")
+    _measured(voice, Path(asked.what), studio.evaluate(asked.what, asked.data))
+
+
+def _evaluate_stylize(voice: Voice, asked: Evaluate) -> None:
+    _check_places(Keeping(asked.output, asked.force))
+    from danqing import studio
+    from danqing.artwork import image
+    from danqing.interfaces._progress import Watch
+
+    watching = not (voice.common.quiet or voice.common.json)
+    with Watch(voice.err, bar=watching, quiet=voice.common.quiet) as on_step:
+        found = studio.evaluate_stylize(asked.photos, asked.styles, size=asked.size, on_step=on_step)
+    if asked.output:
+        image.write(found.sheet, asked.output, force=asked.force)
+    rows = [*found.rows, *found.means()]
+
+    def show() -> None:
+        cells = [
+            (row.photo, row.style, row.method, f"{row.content:.3f}", f"{row.style_left:.3f}", f"{row.seconds:.1f}")
+            for row in rows
+        ]
+        _table(voice, ("photo", "style", "method", "structure lost", "style distance left", "seconds"), cells)
+
+    voice.result({"rows": [vars(row) for row in found.rows], "means": [vars(row) for row in found.means()]}, show)
+
+
+def _measured(voice: Voice, folder: Path, measured: dict[str, float]) -> None:
+    def show() -> None:
+        _table(voice, ("measure", "held out"), [(name, f"{value:.4g}") for name, value in measured.items()])
+        voice.say(f"{folder}")
+
+    voice.result({"run": str(folder), "measured": measured}, show)
 
 
 def _table(voice: Voice, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

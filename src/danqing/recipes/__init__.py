@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from danqing.errors import UnknownName
+from danqing.errors import BadRequest, UnknownName
 
 if TYPE_CHECKING:
     from danqing.artwork.request import OnStep
@@ -40,3 +41,41 @@ def get(name: str) -> Recipe:
         raise UnknownName("recipe", name, NAMES, "danqing train --help")
     recipe: Recipe = importlib.import_module(f"danqing.recipes.{name}").RECIPE
     return recipe
+
+
+def configure(recipe: Recipe, settings: Mapping[str, str]) -> Any:
+    """The recipe's config with these fields changed, each given as text. `tiny=yes` begins from the tiny config.
+
+    Raises UnknownName for a field the recipe does not have, BadRequest for a value that is not of its type.
+    """
+    given = dict(settings)
+    config = recipe.config.tiny() if given.pop("tiny", "no") == "yes" else recipe.config()
+    values = {}
+    for key, text in given.items():
+        if key not in {f.name for f in dataclasses.fields(config)}:
+            known = [f.name for f in dataclasses.fields(config)]
+            raise UnknownName("setting", key, known, f"the settings of {recipe.name}: {', '.join(known)}")
+        now = getattr(config, key)
+        try:
+            values[key] = _parsed(text, now)
+        except ValueError:
+            raise BadRequest(f"{key} is {text!r}; it is a {type(now).__name__} like {_shown(now)}") from None
+    return dataclasses.replace(config, **values)
+
+
+def _parsed(text: str, like: object) -> object:
+    """A value of the type of `like`. Nested tuples of whole numbers are written 32x2,64x2."""
+    if isinstance(like, tuple):
+        return tuple(tuple(int(n) for n in part.split("x")) for part in text.split(","))
+    if isinstance(like, bool):
+        if text not in ("yes", "no"):
+            raise ValueError(text)
+        return text == "yes"
+    value: object = type(like)(text)
+    return value
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join("x".join(map(str, part)) for part in value)
+    return str(value)
