@@ -37,7 +37,8 @@ class Compute:
     def frozen(self, module: nn.Module) -> nn.Module:
         """The module in evaluation mode, its weights cast once and taking no gradient."""
         module = module.eval().requires_grad_(False)
-        return module.to(device=self.device, dtype=self.dtype, memory_format=self.layout)
+        module.to(device=self.device, dtype=self.dtype, memory_format=self.layout)  # type: ignore[call-overload]
+        return module
 
     def __str__(self) -> str:
         layout = "channels-last" if self.layout == torch.channels_last else "contiguous"

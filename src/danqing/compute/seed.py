@@ -1,7 +1,7 @@
 """One seed, one stream of random numbers.
 
-A request's seed becomes one `torch.Generator` on the CPU; every draw is made there and moved to the device afterwards, so
-that the same seed means the same noise on every device.
+A request's seed becomes one `torch.Generator` on the CPU; every draw is made there and moved to the device afterwards,
+so that the same seed means the same noise on every device.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class Watch:
 
 @contextlib.contextmanager
 def stopped_between_steps(on_step: OnStep) -> Iterator[OnStep]:
-    """While this lasts, the first Ctrl-C ends the step at hand, so that training can save it; a second one stops at once."""
+    """While this lasts, a first Ctrl-C lets training end its step and save it; a second one stops at once."""
     asked = False
 
     def ask(number: int, frame: object) -> None:

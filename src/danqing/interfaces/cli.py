@@ -115,11 +115,11 @@ def make(voice: Voice, request: object, keeping: Keeping) -> None:
     """Any verb that makes a work: check where it goes, make it while the person watches, save it, say where it is."""
     _check_places(keeping)
     from danqing import studio  # from here on it takes as long as it takes: PyTorch comes in
+    from danqing.compute import device, memory
     from danqing.interfaces._progress import Watch
 
+    memory.keep_freed()  # this process is ours alone, and it ends with the work
     if voice.common.verbose:
-        from danqing.compute import device
-
         voice.note(f"computing on {device.choose()}")
     start = time.perf_counter()
     watching = not (voice.common.quiet or voice.common.json)
@@ -335,7 +335,7 @@ def doctor(voice: Voice) -> None:
         raise typer.Exit(1)
 
 
-# --- one's own models --------------------------------------------------------------------------------------------------
+# --- one's own models -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,10 @@ def _parsed(text: str, like: object) -> object:
         if text not in ("yes", "no"):
             raise ValueError(text)
         return text == "yes"
-    value: object = type(like)(text)
-    return value
+    for kind in (int, float, str):
+        if isinstance(like, kind):
+            return kind(text)
+    raise ValueError(text)
 
 
 def _shown(value: object) -> str:
