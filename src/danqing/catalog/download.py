@@ -120,7 +120,7 @@ def _reason(error: Exception) -> str:
         return f"the host answered {error.code} {error.reason}"
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, socket.gaierror):
-        return "the host's name was not found; is this machine online?"
+        return "the host's name was not found (is this machine online?)"
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror.lower()
     return str(cause) or type(cause).__name__
