@@ -46,6 +46,7 @@ LEAN = (
     2**24
 )  # pixels above which Adam's moments are kept in bf16 and iterates are not averaged: memory, 24 bytes a pixel
 NARROW = 32  # px, the shorter side of the smallest scale and painting: two neurons of the fifth block
+EDGE = 16  # px of mirror image around a picture, a multiple of every stride
 TINY = 1e-12
 SETS = 8  # of random directions, one for each step; with 64 each, as many as the widest layer has channels
 ALL = slice(None)
@@ -301,12 +302,30 @@ class Tile:
     """A window [top, bottom) × [left, right) px of a picture, and the larger one that the network has to see for it."""
 
     core: tuple[int, int, int, int]  # top, bottom, left, right; top and left are multiples of the deepest stride
-    outer: tuple[int, int, int, int]
+    outer: tuple[int, int, int, int]  # may reach over the picture's edges
+
+    def cut(self, x: Tensor) -> Tensor:
+        """As much of the outer window as there is of a picture (1, 3, H, W), a view."""
+        top, bottom, left, right = self.outer
+        return x[..., max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
+
+    def over(self, part: Tensor) -> Tensor:
+        """What `cut` gave, continued over the picture's edges as a mirror would.
+
+        The network pads with zeros and takes them for a dark frame; behind a mirrored strip it is out of sight.
+        """
+        top, bottom, left, right = self.outer
+        above, before = max(0, -top), max(0, -left)
+        below = bottom - top - above - part.shape[2]
+        after = right - left - before - part.shape[3]
+        if not (above or below or before or after):
+            return part
+        mirror = max(above, below) < part.shape[2] and max(before, after) < part.shape[3]
+        return F.pad(part, (before, after, above, below), mode="reflect" if mirror else "replicate")
 
     def seen(self, x: Tensor) -> Tensor:
-        """The outer window of a picture (…, H, W), a view."""
-        top, bottom, left, right = self.outer
-        return x[..., top:bottom, left:right]
+        """The outer window of a picture (1, 3, H, W)."""
+        return self.over(self.cut(x))
 
     def within(self, f: Tensor, stride: int) -> Tensor:
         """The core of a feature map (…, h, w) of the outer window, a view."""
@@ -330,18 +349,21 @@ def tiled(
     """
     deepest = max(_block(name) for name in layers)
     grid, margin = 1 << (deepest - 1), reach(layers, features)
+    edge = max(grid, EDGE)
     spans = []
     for length, shift in zip(size, jitter, strict=True):
         count = max(1, math.ceil(length / side))
         step = length / count
         moved = (step * (k + shift / 4) for k in range(1, count))
         edges = [0, *(round(at / grid) * grid for at in moved), length]
-        spans.append([(a, b) for a, b in itertools.pairwise(edges) if a < b])
-    return [
-        Tile((a, b, c, d), (max(0, a - margin), min(size[0], b + margin), max(0, c - margin), min(size[1], d + margin)))
-        for a, b in spans[0]
-        for c, d in spans[1]
-    ]
+        spans.append(
+            [
+                (a, b, max(-edge, a - margin), min(length + edge, b + margin))
+                for a, b in itertools.pairwise(edges)
+                if a < b
+            ]
+        )
+    return [Tile((a, b, c, d), (oa, ob, oc, od)) for a, b, oa, ob in spans[0] for c, d, oc, od in spans[1]]
 
 
 def reach(layers: Sequence[str], features: Features) -> int:
@@ -416,11 +438,9 @@ class Measure:
         chosen = f.permute(0, 2, 3, 1).reshape(-1, f.shape[1])[at.to(f.device)]  # (n, C)
         return (chosen @ self.directions[:, some]).float().T.contiguous()  # (P, n)
 
-    def join(self, parts: Sequence[Tensor], region: int) -> Tensor:
+    def join(self, parts: tuple[Tensor, ...] | list[Tensor], region: int) -> Tensor:
         """The whole picture's statistics out of those of its tiles."""
-        return (
-            torch.stack(list(parts)).sum(dim=0) / self.area(region) if self.directions is None else torch.cat(parts, 1)
-        )
+        return torch.stack(parts).sum(dim=0) / self.area(region) if self.directions is None else torch.cat(parts, 1)
 
     def settle(self, joined: Tensor) -> Tensor:
         """Statistics in the form of a target."""
@@ -587,8 +607,8 @@ def gradient(x: Tensor, goal: Goal, features: Features, generator: torch.Generat
         loss += float(whole.detach())
     total = torch.zeros_like(x) if len(tiles) > 1 else None
     for i, (tile, look) in enumerate(zip(tiles, looks, strict=True)):
-        part = tile.seen(x).detach().clone(memory_format=torch.channels_last).requires_grad_()
-        found = features(part, goal.layers)
+        part = tile.cut(x).detach().clone(memory_format=torch.channels_last).requires_grad_()
+        found = features(tile.over(part), goal.layers)
         taken = take(tile, look, found)
         own = _content_of(found, tile, goal) + _roughness(part, tile, goal)
         if slopes is None:
@@ -602,7 +622,7 @@ def gradient(x: Tensor, goal: Goal, features: Features, generator: torch.Generat
         assert part.grad is not None
         if total is None:
             return loss, part.grad
-        tile.seen(total).add_(part.grad)
+        tile.cut(total).add_(part.grad)
     assert total is not None
     return loss, total
 
@@ -617,11 +637,11 @@ def _content_of(found: dict[str, Tensor], tile: Tile, goal: Goal) -> Tensor:
 
 
 def _roughness(x: Tensor, tile: Tile, goal: Goal) -> Tensor:
-    """The tile's part of the mean squared difference between neighbours, weighted. x, the outer window."""
+    """The tile's part of the mean squared difference between neighbours, weighted. x, what `tile.cut` gave."""
     if goal.tv_weight == 0:
         return torch.zeros((), device=x.device)
     top, bottom, left, right = tile.core
-    above, before = tile.outer[0], tile.outer[2]
+    above, before = max(0, tile.outer[0]), max(0, tile.outer[2])
     rows, columns = slice(top - above, bottom - above), slice(left - before, right - before)
     down = x[..., top - above : bottom - above + 1, columns].diff(dim=2)
     across = x[..., rows, left - before : right - before + 1].diff(dim=3)
@@ -640,7 +660,7 @@ def _optimise(
     """`steps` steps down the loss from x (1, 3, H, W) in [0, 1]; returns the picture, float32 on the CPU."""
     x = x.to(features.compute.device, torch.float32).clone(memory_format=torch.channels_last)
     slope = partial(gradient, goal=goal, features=features, generator=generator)
-    walk = _adam if config.optimiser == "adam" else _lbfgs
+    walk = adam if config.optimiser == "adam" else lbfgs
     for i, picture in enumerate(walk(x, slope, steps, config), 1):
         report(i, picture)
     return x.to("cpu").contiguous()
@@ -649,7 +669,7 @@ def _optimise(
 Slope = Callable[[Tensor], tuple[float, Tensor]]
 
 
-def _adam(x: Tensor, slope: Slope, steps: int, config: Config) -> Iterator[Tensor]:
+def adam(x: Tensor, slope: Slope, steps: int, config: Config) -> Iterator[Tensor]:
     """Kingma & Ba 2015, in place; the rate falls along a half cosine, which averages the last steps' noise away."""
     lean = x.shape[2] * x.shape[3] > LEAN
     first, second = (torch.zeros_like(x, dtype=torch.bfloat16 if lean else torch.float32) for _ in range(2))
@@ -667,7 +687,7 @@ def _adam(x: Tensor, slope: Slope, steps: int, config: Config) -> Iterator[Tenso
         yield x
 
 
-def _lbfgs(x: Tensor, slope: Slope, steps: int, config: Config) -> Iterator[Tensor]:
+def lbfgs(x: Tensor, slope: Slope, steps: int, config: Config) -> Iterator[Tensor]:
     """Limited-memory BFGS without line search (Gatys et al. used it with one)."""
     # A flat copy, because L-BFGS takes the gradient for one vector and the picture is in channels-last memory.
     flat = torch.nn.Parameter(x.permute(0, 2, 3, 1).flatten())
