@@ -54,8 +54,8 @@ class Config:
     coherence: float = 2.5  # how much worse (squared distance) a neighbour's match may be and still be taken over
     drift: float = 1.6  # how much worse again, when it passes from neighbour to neighbour
     window: float = 0.2  # width (sigma) of a patch's voting window, of its side
-    structure: float = 4.0  # the photo's weight against the votes where it has edges
-    ground: float = 0.05  # the same where it has none, at the finest scale; doubled with each coarser one
+    structure: float = 4.0  # the photo's weight against the votes where it has edges; halved at each further scale
+    ground: float = 0.05  # the same where it has none, from the third scale on; twice and four times that before
     noise: float = 0.3  # of 1, added to the coarsest scale, so that flat areas find brushwork and not a flat patch
     grain: float = 0.15  # of 1, added to the flat areas of each further scale, likewise
     jitter: float = 0.2  # noise in the matching, of the squared distance of a typical match
@@ -119,8 +119,7 @@ def _started(
     draw = torch.randn(content.shape, generator=generator).to(content.device)
     if before is None:
         return draw.mul_(config.noise * config.strength).add_(content).clamp_(0, 1)
-    least = config.ground * 2**scale.level
-    flat = config.ground / (weight - least + config.ground)  # 1 where there is no edge, near 0 at edges
+    flat = config.ground / (weight - scale.ground + config.ground)  # 1 where there is no edge, near 0 at edges
     return draw.mul_(flat * (config.grain * config.strength)).add_(resize(before[None], size)[0]).clamp_(0, 1)
 
 
@@ -148,14 +147,19 @@ class _Scale:
     width: int
     sizes: tuple[int, ...]
     passes: int
+    ground: float  # the photo's least weight against the votes
+    structure: float  # its further weight where it has edges
 
     @classmethod
     def of(cls, level: int, count: int, height: int, width: int, config: Config) -> _Scale:
         height, width = max(1, round(height / 2**level)), max(1, round(width / 2**level))
-        fine = count - level > 3
+        turn = count - 1 - level  # 0 at the coarsest scale
+        fine = turn > 2
+        ground = config.ground * 2.0 ** max(0, 2 - turn)
+        structure = config.structure * 0.5 ** max(0, turn - 2)
         room = min(height, width) // 2
         sizes = tuple(n for n in (config.fine_sizes if fine else config.patch_sizes) if n <= max(room, 7))
-        return cls(level, height, width, sizes or (7,), 1 if fine else config.passes)
+        return cls(level, height, width, sizes or (7,), 1 if fine else config.passes, ground, structure)
 
     def work(self) -> int:
         """Patches to be matched at this scale."""
@@ -210,7 +214,7 @@ class _Scene:
                 drawn = _lift(drawn[0], _contrasts(self._sheet(k, scale)), (1 / limit, limit))[None]
             content.addcmul_(drawn, share[k])
         edges = F.interpolate(self.edges, size, mode="bilinear", align_corners=False)[0]
-        return content[0].clamp_(0, 1), config.ground * 2**scale.level + config.structure * edges
+        return content[0].clamp_(0, 1), scale.ground + scale.structure * edges
 
     def contrasts(self, scale: _Scale, share: Tensor) -> list[float]:
         """The contrast of each octave that the picture should have at this scale, finest first."""
