@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from danqing.artwork.image import Picture
 
 Weights = tuple[tuple[str, float], ...]  # (layer, weight)
+Window = tuple[int, int, int, int]  # top, bottom, left, right
 OPTIMISERS, STYLE_LOSSES, STARTS = ("adam", "lbfgs"), ("gram", "sliced"), ("colors", "photo", "noise")
 LEAN = (
     2**24
@@ -230,12 +231,13 @@ def content_loss(f: Tensor, target: Tensor) -> Tensor:
     return F.mse_loss(f.float(), wanted) / wanted.square().mean().clamp_min(TINY)
 
 
-def gram(f: Tensor, mask: Tensor | None = None) -> Tensor:
+def gram(f: Tensor, mask: Tensor | None = None, window: Window | None = None) -> Tensor:
     """Sums of products of features over positions, Σ m · f fᵀ: (C, C) float32, not yet divided by their number.
 
-    f (1, C, h, w) of any float dtype; mask (h, w), how much each position counts.
+    f (1, C, h, w) of any float dtype; window, the positions that count; mask, how much each of them counts.
     """
-    return cast(Tensor, _Gram.apply(f, mask))  # type: ignore[no-untyped-call]
+    whole = (0, f.shape[2], 0, f.shape[3])
+    return cast(Tensor, _Gram.apply(f, mask, window or whole))  # type: ignore[no-untyped-call]
 
 
 def gram_loss(g: Tensor, target: Tensor) -> Tensor:
@@ -271,27 +273,51 @@ class _Gram(torch.autograd.Function):
     """Σ m · f fᵀ by matrix products in f's dtype; long sums are cut into pieces that are added in float32."""
 
     @staticmethod
-    def forward(ctx: Any, f: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(ctx: Any, f: Tensor, mask: Tensor | None, window: Window) -> Tensor:
         channels = f.shape[1]
-        flat = f.permute(0, 2, 3, 1).reshape(-1, channels)  # (n, C), a view in channels-last memory
+        ctx.save_for_backward(f, mask)
+        ctx.window = window
+        top, bottom, left, right = window
+        flat = f[0, :, top:bottom, left:right].permute(1, 2, 0).reshape(-1, channels)  # (n, C)
         weighted = flat if mask is None else flat * mask.reshape(-1, 1).to(flat)
-        ctx.save_for_backward(flat, mask)
-        ctx.shape = f.shape
         pieces = 1 if f.dtype == torch.float32 else max(1, min(16, len(flat) // 2048))
         long = len(flat) // pieces * pieces
-        left, right = (part[:long].view(pieces, -1, channels) for part in (weighted, flat))
-        total = torch.bmm(left.transpose(1, 2), right).float().sum(dim=0)
+        first, second = (part[:long].view(pieces, -1, channels) for part in (weighted, flat))
+        total = torch.bmm(first.transpose(1, 2), second).float().sum(dim=0)
         return total + (weighted[long:].T @ flat[long:]).float() if long < len(flat) else total
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        flat, mask = ctx.saved_tensors
-        both = (gradients[0] + gradients[0].T).to(flat.dtype)  # (C, C)
-        back = flat @ both
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        f, mask = ctx.saved_tensors
+        both = (gradients[0] + gradients[0].T).to(f.dtype)  # (C, C)
+        _, channels, height, width = f.shape
+        # The product is taken over the whole map and what lies outside the window is cleared: cheaper than a cut-out,
+        # and the gradient has the memory layout that the convolution below wants.
+        back = (f.permute(0, 2, 3, 1).reshape(-1, channels) @ both).view(height, width, channels)
+        top, bottom, left, right = ctx.window
+        for outside in (back[:top], back[bottom:], back[top:bottom, :left], back[top:bottom, right:]):
+            outside.zero_()
         if mask is not None:
-            back *= mask.reshape(-1, 1).to(back)
-        batch, channels, height, width = ctx.shape
-        return back.view(batch, height, width, channels).permute(0, 3, 1, 2), None
+            back[top:bottom, left:right] *= mask[..., None].to(back)
+        return back[None].permute(0, 3, 1, 2), None, None
+
+
+class _Core(torch.autograd.Function):
+    """A window of a feature map, whose gradient keeps the map's channels-last memory; a plain slice's does not."""
+
+    @staticmethod
+    def forward(ctx: Any, f: Tensor, window: Window) -> Tensor:
+        top, bottom, left, right = window
+        ctx.shape, ctx.window = f.shape, window
+        return f[..., top:bottom, left:right].clone(memory_format=torch.channels_last)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        _, channels, height, width = ctx.shape
+        top, bottom, left, right = ctx.window
+        back = gradients[0].new_zeros(1, height, width, channels).permute(0, 3, 1, 2)
+        back[..., top:bottom, left:right] = gradients[0]
+        return back, None
 
 
 # --- tiles ------------------------------------------------------------------------------------------------------------
@@ -301,8 +327,8 @@ class _Gram(torch.autograd.Function):
 class Tile:
     """A window [top, bottom) × [left, right) px of a picture, and the larger one that the network has to see for it."""
 
-    core: tuple[int, int, int, int]  # top, bottom, left, right; top and left are multiples of the deepest stride
-    outer: tuple[int, int, int, int]  # may reach over the picture's edges
+    core: Window  # top and left are multiples of the deepest stride
+    outer: Window  # may reach over the picture's edges
 
     def cut(self, x: Tensor) -> Tensor:
         """As much of the outer window as there is of a picture (1, 3, H, W), a view."""
@@ -327,11 +353,11 @@ class Tile:
         """The outer window of a picture (1, 3, H, W)."""
         return self.over(self.cut(x))
 
-    def within(self, f: Tensor, stride: int) -> Tensor:
-        """The core of a feature map (…, h, w) of the outer window, a view."""
+    def within(self, stride: int) -> Window:
+        """The core's place in a feature map (1, C, h, w) of the outer window."""
         top, bottom, left, right = (n // stride for n in self.core)
         above, before = self.outer[0] // stride, self.outer[2] // stride
-        return f[..., top - above : bottom - above, left - before : right - before]
+        return top - above, bottom - above, left - before, right - before
 
     def part(self, whole: Tensor, stride: int) -> Tensor:
         """The core of a map (…, h, w) of the whole picture, a view."""
@@ -431,11 +457,13 @@ class Measure:
         return torch.multinomial(mask.flatten(), count, replacement=True, generator=generator)
 
     def take(self, f: Tensor, region: int, tile: Tile, at: Tensor | None, some: slice) -> Tensor:
-        """The tile's part of the statistics. f (1, C, h, w), the core's features; `some` of the directions."""
+        """The tile's part of the statistics. f (1, C, h, w), what the tile sees; `some` of the directions."""
+        window = tile.within(_stride(self.name))
         if self.directions is None or at is None:
-            mask = self.mask(region, tile)
-            return gram(f, None if mask is None else mask.to(f))
-        chosen = f.permute(0, 2, 3, 1).reshape(-1, f.shape[1])[at.to(f.device)]  # (n, C)
+            return gram(f, self.mask(region, tile), window)
+        wide = window[3] - window[2]
+        place = (at // wide + window[0]) * f.shape[3] + at % wide + window[2]
+        chosen = f.permute(0, 2, 3, 1).reshape(-1, f.shape[1])[place.to(f.device)]  # (n, C)
         return (chosen @ self.directions[:, some]).float().T.contiguous()  # (P, n)
 
     def join(self, parts: tuple[Tensor, ...] | list[Tensor], region: int) -> Tensor:
@@ -535,10 +563,9 @@ def _measures_of(x: Tensor, measures: Sequence[Measure]) -> list[Measure]:
 def _survey(
     x: Tensor, names: Sequence[str], features: Features, config: Config
 ) -> Iterator[tuple[Tile, dict[str, Tensor]]]:
-    """The features of a picture (1, 3, H, W), tile by tile: {layer: (1, C, h, w) of the tile's core}."""
+    """The features of a picture (1, 3, H, W), tile by tile: {layer: (1, C, h, w) of what the tile sees}."""
     for tile in tiled((x.shape[2], x.shape[3]), names, features, config.tile):
-        found = features(tile.seen(x).to(features.compute.device), names)
-        yield tile, {name: tile.within(found[name], _stride(name)) for name in names}
+        yield tile, features(tile.seen(x).to(features.compute.device), names)
 
 
 def _statistics(
@@ -563,7 +590,8 @@ def _content(photo: Tensor, features: Features, config: Config) -> dict[str, tup
             if name not in maps:
                 height, width = (n // _stride(name) for n in photo.shape[2:])
                 maps[name] = f.new_empty(1, height, width, f.shape[1]).permute(0, 3, 1, 2)
-            tile.part(maps[name], _stride(name)).copy_(f)
+            top, bottom, left, right = tile.within(_stride(name))
+            tile.part(maps[name], _stride(name)).copy_(f[..., top:bottom, left:right])
     total = sum(weights.values())
     energy = {name: float(torch.linalg.vector_norm(f, dtype=torch.float32)) ** 2 for name, f in maps.items()}
     return {
@@ -587,8 +615,7 @@ def gradient(x: Tensor, goal: Goal, features: Features, generator: torch.Generat
     looks = [{(m.name, r): m.draw(r, tile, generator) for m in goal.style for r in m.regions()} for tile in tiles]
 
     def take(tile: Tile, look: dict[tuple[str, int], Tensor | None], found: dict[str, Tensor]) -> list[Tensor]:
-        cores = {m.name: tile.within(found[m.name], _stride(m.name)) for m in goal.style}
-        return [m.take(cores[m.name], r, tile, look[m.name, r], some) for m in goal.style for r in m.regions()]
+        return [m.take(found[m.name], r, tile, look[m.name, r], some) for m in goal.style for r in m.regions()]
 
     def style_loss(parts: Sequence[Sequence[Tensor]]) -> Tensor:  # parts[tile][layer and region]
         each = zip(((m, r) for m in goal.style for r in m.regions()), zip(*parts, strict=True), strict=True)
@@ -631,7 +658,7 @@ def _content_of(found: dict[str, Tensor], tile: Tile, goal: Goal) -> Tensor:
     """The tile's part of the content loss, a scalar."""
     loss = torch.zeros((), device=next(iter(found.values())).device)
     for name, (factor, target) in goal.content.items():
-        f = tile.within(found[name], _stride(name))
+        f = cast(Tensor, _Core.apply(found[name], tile.within(_stride(name))))  # type: ignore[no-untyped-call]
         loss = loss + factor * (f.float() - tile.part(target, _stride(name)).float()).square().sum()
     return loss
 
