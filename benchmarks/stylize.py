@@ -1,12 +1,16 @@
 """Measures style transfer: ours and the reference side by side in one run, ratios printed.
 
-    python benchmarks/stylize.py [--only vgg|neural] [--json] [--photo FILE --style FILE] [--out FOLDER]
+    python benchmarks/stylize.py [--only SECTION] [--json] [--photo FILE --style FILE] [--out FOLDER]
 
 vgg      one step of Gatys' optimisation through VGG19's graph at 512×512: features, losses, gradient, Adam.
          The reference is a plain PyTorch loop (fp32, default layout); both run in processes of their own, in turn, so
          that neither warms or starves the other. Random weights: speed does not depend on their values.
 neural   a whole `neural` style transfer at 512 px with our backbone: seconds, loss by scale, and how much the picture
          still changes when it is given twice the steps.
+patch    a whole `patch` style transfer of a square, 512 px a side.
+fast     a pass of the shipped painter, loaded, at 512 and 1024 px a side.
+large    the whole way from file to file at 4096 px by each method, in processes of their own: seconds, peak memory.
+         Takes minutes; only when asked for.
 """
 
 from __future__ import annotations
@@ -49,7 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     machine = {"cores": torch.get_num_threads(), "processor": platform.processor(), "torch": torch.__version__}
     results: dict[str, Any] = {"machine": machine}
-    for name in options.only or SECTIONS:
+    for name in options.only or (section for section in SECTIONS if section != "large"):
         results[name] = SECTIONS[name](options)
         if not options.json:
             show(name, results[name])
@@ -229,15 +233,93 @@ def neural(options: argparse.Namespace) -> Result:
     return result
 
 
+def patch(options: argparse.Namespace) -> Result:
+    """Seconds of a `patch` style transfer of a square."""
+    from danqing.compute import device, seed
+    from danqing.compute.memory import keep_freed
+    from danqing.encode.image import resize
+    from danqing.techniques import patch_style
+
+    keep_freed()
+    photo, painting = pictures(options)
+    square = resize(photo[..., : min(photo.shape[-2:]), : min(photo.shape[-2:])], options.size)
+    share = torch.ones(1, options.size, options.size)
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        made = patch_style.stylize(square, [painting], share, patch_style.Config(), device.choose(), seed.generator(1))
+        seconds.append(time.perf_counter() - start)
+    keep(options.out, "patch.png", made)
+    return {
+        "size, px": f"{options.size}×{options.size}",
+        "best s": min(seconds),
+        "median s": statistics.median(seconds),
+    }
+
+
+def fast(options: argparse.Namespace) -> Result:
+    """Seconds of a pass of the shipped painter, once loaded."""
+    from danqing.catalog import catalog
+    from danqing.compute.checkpoint import unpack
+    from danqing.compute.memory import keep_freed
+    from danqing.encode.image import resize
+    from danqing.techniques.fast_style import Config, FastStyle, Painter
+
+    keep_freed()
+    tensors, about = catalog.weights("fast")
+    painter = Painter(Config(**about["config"]))
+    painter.load_state_dict(unpack(tensors))
+    artist = FastStyle(painter, our_backbone(options.weights))
+    photo, painting = pictures(options)
+    style = artist.style_of(painting)
+    result: Result = {}
+    for side in (512, 1024):
+        square = resize(photo[..., : min(photo.shape[-2:]), : min(photo.shape[-2:])], side)
+        seconds = []
+        for _ in range(6):
+            start = time.perf_counter()
+            made = artist.paint(square, [style], torch.ones(1, side, side))
+            seconds.append(time.perf_counter() - start)
+        result[f"{side}×{side}, best s"] = min(seconds)
+        result[f"{side}×{side}, median s"] = statistics.median(seconds)
+        keep(options.out, f"fast-{side}.png", made)
+    return result
+
+
+def large(options: argparse.Namespace) -> Result:
+    """The command at 4096 px: seconds and peak memory of its process."""
+    import subprocess
+    import sys
+    import tempfile
+
+    import sklearn.datasets
+
+    photo = options.photo or Path(sklearn.datasets.__file__).parent / "images" / "china.jpg"
+    result: Result = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for method in ("fast", "patch", "neural"):
+            words = ["stylize", str(photo), "--style", str(options.style or "van-gogh"), "--method", method]
+            words += ["--size", "4096", "--seed", "7", "--quiet", "-o", f"{options.out or folder}/large-{method}.png"]
+            program = (
+                "import resource, sys; from danqing.interfaces import cli; code = cli.main(sys.argv[1:]); "
+                "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
+            )
+            start = time.perf_counter()
+            done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=True)
+            result[f"{method}, s"] = time.perf_counter() - start
+            result[f"{method}, peak GB"] = int(done.stdout.split()[-1]) / 2**20
+    return result
+
+
 def our_backbone(weights: Path | None) -> Any:
     """The features of our backbone."""
-    from danqing.catalog.catalog import Catalog
+    from danqing.catalog import catalog
     from danqing.compute import device
     from danqing.compute.checkpoint import load_weights, unpack
     from danqing.techniques.backbone import Backbone, Config, Extractor
 
     compute = device.choose()
-    tensors, about = load_weights(weights) if weights else Catalog().weights("perceptual")
+    tensors, about = load_weights(weights) if weights else catalog.weights("perceptual")
     network = Backbone(Config(**about["config"]))
     network.load_state_dict(unpack(tensors))
     return Extractor(network, compute)
@@ -269,7 +351,13 @@ def keep(folder: Path | None, name: str, x: Tensor) -> None:
     Image.fromarray(pixels.numpy()).save(folder / name)
 
 
-SECTIONS: dict[str, Callable[[argparse.Namespace], Result]] = {"vgg": vgg, "neural": neural}
+SECTIONS: dict[str, Callable[[argparse.Namespace], Result]] = {
+    "vgg": vgg,
+    "neural": neural,
+    "patch": patch,
+    "fast": fast,
+    "large": large,
+}
 
 
 if __name__ == "__main__":
