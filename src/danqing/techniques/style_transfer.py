@@ -42,10 +42,9 @@ if TYPE_CHECKING:
 
 Weights = tuple[tuple[str, float], ...]  # (layer, weight)
 Window = tuple[int, int, int, int]  # top, bottom, left, right
-OPTIMISERS, STYLE_LOSSES, STARTS = ("adam", "lbfgs"), ("gram", "sliced"), ("colors", "photo", "noise")
-LEAN = (
-    2**24
-)  # pixels above which Adam's moments are kept in bf16 and iterates are not averaged: memory, 24 bytes a pixel
+OPTIMISERS, STYLE_LOSSES, STARTS = ("auto", "adam", "lbfgs"), ("gram", "sliced"), ("colors", "photo", "noise")
+DENSE = 2**22  # pixels up to which L-BFGS remembers its last ten steps, 240 bytes a pixel
+LEAN = 2**24  # pixels above which Adam's moments are kept in bf16, to save 12 bytes a pixel
 NARROW = 32  # px, the shorter side of the smallest scale and painting: two neurons of the fifth block
 EDGE = 16  # px of mirror image around a picture, a multiple of every stride
 TINY = 1e-12
@@ -59,15 +58,15 @@ class Config:
     """How a picture is optimised. Weights are relative: each layer's loss is 1 where its features are all zero."""
 
     content_weight: float = 1.0
-    style_weight: float = 1.0
+    style_weight: float = 10.0
     tv_weight: float = 0.0  # of the mean squared difference between neighbouring pixels
     content_layers: Weights = (("relu4_2", 1.0),)
     style_layers: Weights = (("relu1_1", 1.0), ("relu2_1", 1.0), ("relu3_1", 1.0), ("relu4_1", 1.0), ("relu5_1", 1.0))
     style_loss: str = "gram"
     strength: float = 1.0  # 0: the photo's own statistics are the target, 1: the paintings'
     start: str = "colors"  # the photo in the paintings' colours; "photo"; "noise" in the paintings' colours
-    optimiser: str = "adam"
-    rate: float = 0.03  # Adam's step, of a range of 1
+    optimiser: str = "auto"  # "lbfgs" for the Gram loss up to DENSE pixels, "adam" beyond and for the sliced loss
+    rate: float = 0.02  # Adam's step, of a range of 1
     coarsest: int = 192  # longer side of the first scale, px; each next is twice as large
     iterations: int = 120  # at each scale up to `settled` px, half as many at each scale beyond
     settled: int = 512  # px
@@ -687,7 +686,9 @@ def _optimise(
     """`steps` steps down the loss from x (1, 3, H, W) in [0, 1]; returns the picture, float32 on the CPU."""
     x = x.to(features.compute.device, torch.float32).clone(memory_format=torch.channels_last)
     slope = partial(gradient, goal=goal, features=features, generator=generator)
-    walk = adam if config.optimiser == "adam" else lbfgs
+    dense = config.style_loss == "gram" and math.prod(goal.size) <= DENSE  # sampled losses have no curvature to learn
+    chosen = config.optimiser if config.optimiser != "auto" else "lbfgs" if dense else "adam"
+    walk = adam if chosen == "adam" else lbfgs
     for i, picture in enumerate(walk(x, slope, steps, config), 1):
         report(i, picture)
     return x.to("cpu").contiguous()
