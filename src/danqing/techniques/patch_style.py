@@ -49,11 +49,12 @@ class Config:
     passes: int = 2  # for each patch size; one at the scales beyond the third
     coarsest: int = 96  # px, about the shorter side at the coarsest scale
     robustness: float = 0.8  # r of the r-norm: 2 is the mean, below 1 outliers hardly count
-    components: int = 58  # principal components compared; 58 + 6 for the norms make two rows of AMX tiles
-    candidates: int = 40_000  # style patches searched for each patch size; the rest is reached by coherence
+    components: int = 57  # principal components compared; with 1 for lines and 6 for norms two rows of AMX tiles
+    candidates: int = 20_000  # style patches searched for each patch size; the rest is reached by coherence
     coherence: float = 2.5  # how much worse (squared distance) a neighbour's match may be and still be taken over
     drift: float = 1.6  # how much worse again, when it passes from neighbour to neighbour
     window: float = 0.2  # width (sigma) of a patch's voting window, of its side
+    guide: float = 0.2  # of 1, the difference of colour that counts as much as a line where the photo has none
     structure: float = 4.0  # the photo's weight against the votes where it has edges; halved at each further scale
     ground: float = 0.05  # the same where it has none, from the third scale on; twice and four times that before
     noise: float = 0.3  # of 1, added to the coarsest scale, so that flat areas find brushwork and not a flat patch
@@ -65,7 +66,6 @@ class Config:
     )
     lift: float = 1.4  # the most that a pass amplifies an octave of the picture back to the style's; 1: not at all
     recolor: float = 1.2  # the most that a pass stretches the colours back to the style's; 1: their mean only
-    mirror: bool = True  # search the paintings mirrored as well
 
 
 def stylize(
@@ -93,7 +93,7 @@ def stylize(
         picture: Tensor | None = None
         usage = _Usage()
         for scale in plan:
-            content, weight = scene.content(scale, share)
+            content, weight, lines = scene.content(scale, share)
             picture = _started(picture, content, weight, scale, config, generator)
             wanted = scene.contrasts(scale, share)
             sheets = scene.sheets(scale)
@@ -103,8 +103,10 @@ def stylize(
                 for turn in range(scale.passes):
                     progress.show(picture, f"{max(scale.height, scale.width)} px")
                     last = scale.level == 0 and size == scale.sizes[-1] and turn == scale.passes - 1
-                    picture = _repaint(picture, bank, scale.small(share), usage, generator, progress)
-                    picture = _fuse(picture, content, 1 / config.strength - 1 + (0 if last else weight))
+                    picture = _repaint(
+                        torch.cat([picture, lines]), bank, scale.small(share), usage, generator, progress
+                    )
+                    picture = _fuse(picture, content, (1 / config.strength - 1) / 2 + (0 if last else weight))
                     picture = _lift(picture, wanted, (1.0, config.lift ** (config.strength / (2 if last else 1))))
                     _restore_colors(picture, content, config.recolor)
     assert picture is not None
@@ -179,7 +181,7 @@ class _Scene:
     photo: Tensor  # (1, 3, H, W)
     styles: tuple[Tensor, ...]  # (1, 3, h, w) each
     colors: tuple[tuple[Tensor, Tensor], ...]  # one map (matrix, offset) from the photo to each style
-    edges: Tensor  # (1, 1, h, w) in [0, 1]
+    maps: tuple[Tensor, ...]  # (1, 2, h, w) in [0, 1]: edges and lines of the photo, then of each style
     config: Config
 
     @classmethod
@@ -195,13 +197,11 @@ class _Scene:
                 style = match_colors(style, _moved(photo, matrix, offset))
             colors.append((matrix, offset))
             sized.append(style.to(compute.device))
-        small = min(1.0, 512 / min(photo.shape[2:]))
-        edges = _structure(resize(photo, (round(photo.shape[2] * small), round(photo.shape[3] * small))))
-        device = compute.device
-        return cls(photo.to(device), tuple(sized), tuple(colors), edges.to(device), config)
+        maps = tuple(_structure(picture).to(compute.device) for picture in (photo, *styles))
+        return cls(photo.to(compute.device), tuple(sized), tuple(colors), maps, config)
 
-    def content(self, scale: _Scale, share: Tensor) -> tuple[Tensor, Tensor]:
-        """What is painted at this scale, (3, h, w) in the style's colours and contrasts, and its weight (1, h, w)."""
+    def content(self, scale: _Scale, share: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What is painted at this scale: (3, h, w) in the style's colours; its weight and its lines, (1, h, w)."""
         config = self.config
         size = (scale.height, scale.width)
         photo = resize(self.photo, size)
@@ -213,8 +213,8 @@ class _Scene:
                 limit = config.contrast**config.strength
                 drawn = _lift(drawn[0], _contrasts(self._sheet(k, scale)), (1 / limit, limit))[None]
             content.addcmul_(drawn, share[k])
-        edges = F.interpolate(self.edges, size, mode="bilinear", align_corners=False)[0]
-        return content[0].clamp_(0, 1), scale.ground + scale.structure * edges
+        edges, lines = torch.split(resize(self.maps[0], size)[0], 1)
+        return content[0].clamp_(0, 1), scale.ground + scale.structure * edges, lines
 
     def contrasts(self, scale: _Scale, share: Tensor) -> list[float]:
         """The contrast of each octave that the picture should have at this scale, finest first."""
@@ -223,13 +223,12 @@ class _Scene:
         return [sum(p * c for p, c in zip(parts, octave, strict=True)) for octave in zip(*found, strict=False)]
 
     def sheets(self, scale: _Scale) -> list[tuple[int, Tensor]]:
-        """Pictures to take patches from at this scale: (style, (3, h, w))."""
+        """Pictures to take patches from at this scale: (style, (4, h, w)), the fourth channel being their lines."""
         found = []
         for k in range(len(self.styles)):
-            sheet = self._sheet(k, scale)[0]
-            found.append((k, sheet))
-            if self.config.mirror:
-                found.append((k, sheet.flip(2)))
+            sheet = self._sheet(k, scale)
+            lines = resize(self.maps[1 + k][:, 1:], (sheet.shape[2], sheet.shape[3]))
+            found.append((k, torch.cat([sheet, lines], 1)[0]))
         return found
 
     def _sheet(self, k: int, scale: _Scale) -> Tensor:
@@ -273,15 +272,26 @@ def _octaves(x: Tensor, count: int) -> tuple[list[Tensor], Tensor]:
     return bands, x
 
 
-def _structure(photo: Tensor) -> Tensor:
-    """Where the photo must stay legible, (1, 1, H, W) in [0, 1]: strength of edges, spread over a few pixels."""
-    s = min(photo.shape[2:]) / 512
-    x = _blur(photo, max(0.6, 1.5 * s))
+def _structure(picture: Tensor) -> Tensor:
+    """Edges and lines of (1, 3, H, W), as (1, 2, h, w) in [0, 1], 512 px or less on the shorter side.
+
+    Edges are where the picture must stay legible: gradients as strong as its strongest tenth, spread over a few pixels.
+    Lines are what stands out from its usual texture: gradients beyond three times the median. A picture that is all
+    brushwork has hardly any, a woodcut all its contours, its signature and its seals.
+    """
+    small = min(1.0, 512 / min(picture.shape[2:]))
+    x = resize(picture, (round(picture.shape[2] * small), round(picture.shape[3] * small)))
+    s = min(x.shape[2:]) / 512
+    x = _blur(x, max(0.6, 1.5 * s))
     dx = F.pad(x[..., 2:] - x[..., :-2], (1, 1, 0, 0)) / 2
     dy = F.pad(x[..., 2:, :] - x[..., :-2, :], (0, 0, 1, 1)) / 2
-    edges = _blur((dx.square() + dy.square()).sum(1, keepdim=True), max(1.0, 3 * s)).sqrt()
-    strong = torch.quantile(edges.flatten()[:: max(1, edges.numel() // 2**18)], 0.9)
-    return _blur((edges / strong.clamp_min(0.01)).clamp(0, 1), max(0.7, 2 * s)).clamp(0, 1)
+    slope = _blur((dx.square() + dy.square()).sum(1, keepdim=True), max(1.0, 3 * s)).sqrt()
+    usual, strong = torch.quantile(
+        slope.flatten()[:: max(1, slope.numel() // 2**18)], torch.tensor([0.5, 0.9])
+    ).tolist()
+    edges = _blur((slope / max(strong, 0.01)).clamp(0, 1), max(0.7, 2 * s))
+    lines = slope / max(3 * usual, 0.01) - 1
+    return torch.cat([edges, lines], 1).clamp(0, 1)
 
 
 def _blur(x: Tensor, sigma: float) -> Tensor:
@@ -316,7 +326,7 @@ class _Bank:
         shapes = [(sheet.shape[1], sheet.shape[2]) for _, sheet in sheets]
         grids = [((h - size) // self.step + 1, (w - size) // self.step + 1) for h, w in shapes]
         self.columns = max(columns for _, columns in grids) + self.apart
-        self.pixels = torch.cat([sheet.reshape(3, -1) for _, sheet in sheets], dim=1)  # (3, P)
+        self.pixels = torch.cat([sheet[:3].reshape(3, -1) for _, sheet in sheets], dim=1)  # (3, P)
         self.middle = self.pixels.mean(1)[:, None, None]
         self.width = torch.tensor([w for _, w in shapes], device=device)
         self.styles = torch.tensor([k for k, _ in sheets], device=device)
@@ -337,7 +347,7 @@ class _Bank:
             self._grid_of(self.void, i, rows)[:, :columns] = 0
             first += h * w
         self.basis = self._principal(gen)
-        self.features = torch.zeros(total, len(self.basis), dtype=self.dtype, device=device)  # (N, d)
+        self.features = torch.zeros(total, len(self.basis) + 1, dtype=self.dtype, device=device)  # (N, d)
         for i, ((rows, columns), (_, sheet)) in enumerate(zip(grids, sheets, strict=True)):
             self._grid_of(self.features, i, rows)[:, :columns] = self.reduced(sheet, self.step)
         self.looked = [self._thinned(grids, k) for k in range(int(self.styles.max()) + 1)]
@@ -361,10 +371,13 @@ class _Bank:
         return basis.T.reshape(width, 3, n, n).to(self.dtype).contiguous(memory_format=torch.channels_last)
 
     def reduced(self, picture: Tensor, stride: int) -> Tensor:
-        """Every patch of a picture (3, H, W) that starts at multiples of `stride`, as its components (R, C, d)."""
+        """Every patch of a picture (4, H, W) that starts at multiples of `stride`: components and lines (R, C, d)."""
         # In channels-last this convolution is 4 times faster than unfolding and multiplying.
-        x = (picture - self.middle).to(self.dtype)[None].contiguous(memory_format=torch.channels_last)
-        return F.conv2d(x, self.basis, stride=stride)[0].permute(1, 2, 0)
+        x = (picture[:3] - self.middle).to(self.dtype)[None].contiguous(memory_format=torch.channels_last)
+        components = F.conv2d(x, self.basis, stride=stride)
+        lines = F.avg_pool2d(picture[None, 3:].square(), self.size, stride).sqrt_()
+        lines *= self.config.guide * math.sqrt(3) * self.size  # so that it counts like a colour at every pixel
+        return torch.cat([components, lines.to(self.dtype)], 1)[0].permute(1, 2, 0)
 
     def _thinned(self, grids: Sequence[tuple[int, int]], style: int) -> Tensor:
         """Those patches of a style that every search looks at: a regular choice, a multiple of _GROUP of them."""
@@ -461,7 +474,7 @@ def _grid(height: int, width: int, size: int) -> tuple[int, int]:
 def _repaint(
     picture: Tensor, bank: _Bank, share: Tensor, usage: _Usage, generator: torch.Generator, progress: _Progress
 ) -> Tensor:
-    """The votes of the nearest patches for every pixel: picture (3, H, W) → (3, H, W). share (K, H, W)."""
+    """The votes of the nearest patches for every pixel: picture and lines (4, H, W) → (3, H, W). share (K, H, W)."""
     size, stride = bank.size, _stride(bank.size)
     height, width = picture.shape[1:]
     rows, columns = _grid(height, width, size)
@@ -469,7 +482,7 @@ def _repaint(
     top, left = (size // 2 + shift).tolist()
     full = ((rows - 1) * stride + size, (columns - 1) * stride + size)
     canvas = F.pad(picture[None], (left, full[1] - width - left, top, full[0] - height - top), mode="reflect")[0]
-    votes = torch.zeros_like(canvas)
+    votes = torch.zeros_like(canvas[:3])
     weights = torch.zeros_like(canvas[:1])
     window = _window(size, bank.config.window).to(canvas.device)
     middle = torch.arange(max(rows, columns), device=share.device) * stride + size // 2
