@@ -6,10 +6,10 @@ BIN    := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do command -v $$p >/dev/null && \
             $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-# Two pictures that scikit-learn carries, so that the first work needs nothing but what is installed.
+# A photo that scikit-learn carries, so that the first work needs nothing but what is installed.
 SAMPLE  = $$($(BIN)/python -c 'import importlib.util as u, pathlib as p; \
             print(p.Path(u.find_spec("sklearn").origin).parent / "datasets" / "images" / "$(1)")')
-STYLE  ?= $(call SAMPLE,flower.jpg)
+STYLE  ?= ukiyo-e
 
 .PHONY: help art test check slow clean constraints
 .DEFAULT_GOAL := help

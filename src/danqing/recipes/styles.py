@@ -289,7 +289,8 @@ def finish(run: Run, wanted: dict[str, Preset], state: dict[str, dict[str, dict[
             "zh": preset.zh,
             "title": preset.title,
             "aliases": list(preset.aliases),
-            "painters": known["painters"],
+            # A painter's own style needs no list, and metadata spells one name in several ways and scripts.
+            "painters": [preset.title] if "artist" in preset.match else known["painters"],
             "years": known["years"],
             "works": known["works"],
             "rights": "works public domain",
