@@ -33,6 +33,7 @@ from danqing.errors import BadRequest
 
 MIN_SIDE = 16  # px; below it there is no patch to match
 _GROUP = 32  # style patches whose best score is kept before the exact search among them
+_LARGEST = 2**21  # px of a painting that patches are taken from; their components then have 240 MB
 _CELLS = 24  # a painting is divided into 24×24 places to count how often each was used
 _ROUNDS = 4
 _AROUND = ((0, 1), (1, 0), (0, -1), (-1, 0))
@@ -103,14 +104,12 @@ def stylize(
                 for turn in range(scale.passes):
                     progress.show(picture, f"{max(scale.height, scale.width)} px")
                     last = scale.level == 0 and size == scale.sizes[-1] and turn == scale.passes - 1
-                    picture = _repaint(
-                        torch.cat([picture, lines]), bank, scale.small(share), usage, generator, progress
-                    )
+                    picture = _repaint(picture, lines, bank, scale.small(share), usage, generator, progress)
                     picture = _fuse(picture, content, (1 / config.strength - 1) / 2 + (0 if last else weight))
-                    picture = _lift(picture, wanted, (1.0, config.lift ** (config.strength / (2 if last else 1))))
+                    _lift(picture[None], wanted, (1.0, config.lift ** (config.strength / (2 if last else 1))))
                     _restore_colors(picture, content, config.recolor)
     assert picture is not None
-    return picture[None].to("cpu", torch.float32)
+    return picture[None].to("cpu", torch.float32).contiguous()
 
 
 def _started(
@@ -211,34 +210,36 @@ class _Scene:
             drawn = _moved(photo, *color)
             if config.contrast > 1:
                 limit = config.contrast**config.strength
-                drawn = _lift(drawn[0], _contrasts(self._sheet(k, scale)), (1 / limit, limit))[None]
+                _lift(drawn, _contrasts(self._sheet(k, scale), 4), (1 / limit, limit))
             content.addcmul_(drawn, share[k])
         edges, lines = torch.split(resize(self.maps[0], size)[0], 1)
         return content[0].clamp_(0, 1), scale.ground + scale.structure * edges, lines
 
     def contrasts(self, scale: _Scale, share: Tensor) -> list[float]:
         """The contrast of each octave that the picture should have at this scale, finest first."""
-        found = [_contrasts(self._sheet(k, scale))[:3] for k in range(len(self.styles))]
+        found = [_contrasts(self._sheet(k, scale), 3) for k in range(len(self.styles))]
         parts = share.mean((1, 2)).tolist()
         return [sum(p * c for p, c in zip(parts, octave, strict=True)) for octave in zip(*found, strict=False)]
 
-    def sheets(self, scale: _Scale) -> list[tuple[int, Tensor]]:
-        """Pictures to take patches from at this scale: (style, (4, h, w)), the fourth channel being their lines."""
-        found = []
-        for k in range(len(self.styles)):
-            sheet = self._sheet(k, scale)
-            lines = resize(self.maps[1 + k][:, 1:], (sheet.shape[2], sheet.shape[3]))
-            found.append((k, torch.cat([sheet, lines], 1)[0]))
-        return found
+    def sheets(self, scale: _Scale) -> list[Tensor]:
+        """The paintings at the size patches are taken from, (4, h, w) each; the fourth channel is their lines."""
+        found = [self._sheet(k, scale) for k in range(len(self.styles))]
+        lines = [resize(maps[:, 1:], (x.shape[2], x.shape[3])) for maps, x in zip(self.maps[1:], found, strict=True)]
+        return [torch.cat(pair, 1)[0] for pair in zip(found, lines, strict=True)]
 
     def _sheet(self, k: int, scale: _Scale) -> Tensor:
+        """A painting at the size its patches are taken from, (1, 3, h, w).
+
+        As large as the result, so that a stroke is as large in it as in the painting; but no more than twice as large
+        as it is, which would blur, and no more than _LARGEST pixels: finer scales then paint with strokes within the
+        strokes that coarser ones laid.
+        """
         style = self.styles[k]
-        short = min(style.shape[2:])
-        # As large as the result, so that a stroke is seen at the size it has in the painting.
-        wanted = min(scale.height, scale.width)
-        factor = min(wanted, 2 * short) / short
-        factor = max(factor, max(scale.sizes) * 1.5 / short)
-        return resize(style, (round(style.shape[2] * factor), round(style.shape[3] * factor)))
+        height, width = style.shape[2:]
+        short = min(height, width)
+        factor = min(min(scale.height, scale.width) / short, 2.0, math.sqrt(_LARGEST / (height * width)))
+        factor = max(factor, 1.5 * max(scale.sizes) / short)  # room for some patches, however small the painting
+        return resize(style, (round(height * factor), round(width * factor)))
 
 
 def _moved(x: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
@@ -246,30 +247,33 @@ def _moved(x: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
     return torch.einsum("ij,bjhw->bihw", matrix.to(x), x) + offset.to(x)[:, None, None]
 
 
-def _lift(x: Tensor, wanted: Sequence[float], limits: tuple[float, float]) -> Tensor:
-    """x (3, H, W) with its octaves' contrast brought toward `wanted` (finest first) by factors within `limits`."""
-    bands, rest = _octaves(x[None], len(wanted))
-    for band, like in zip(reversed(bands), reversed(wanted[: len(bands)]), strict=True):
-        gain = min(max(like / max(float(luminance(band).std()), 1e-3), limits[0]), limits[1])
-        rest = F.interpolate(rest, band.shape[2:], mode="bicubic", align_corners=False).add_(band, alpha=gain)
-    return rest[0]
+def _lift(x: Tensor, wanted: Sequence[float], limits: tuple[float, float]) -> None:
+    """Bring the contrast of x's octaves, (1, 3, H, W) in place, toward `wanted` (finest first), by limited factors."""
+    if not wanted or min(x.shape[2:]) < 8:
+        return
+    low, band = _octave(x)
+    gain = min(max(wanted[0] / max(float(luminance(band).std()), 1e-3), limits[0]), limits[1])
+    x.add_(band, alpha=gain - 1)
+    del band  # at 8192 px it has 800 MB
+    lifted = low.clone()
+    _lift(lifted, wanted[1:], limits)
+    x.add_(F.interpolate(lifted.sub_(low), x.shape[2:], mode="bicubic", align_corners=False))
 
 
-def _contrasts(x: Tensor) -> list[float]:
-    """Standard deviation of the brightness in each of four octaves of (1, 3, H, W), finest first."""
-    return [float(luminance(band).std()) for band in _octaves(x, 4)[0]]
+def _contrasts(x: Tensor, count: int) -> list[float]:
+    """Standard deviation of the brightness in the octaves of (1, 3, H, W), finest first."""
+    found: list[float] = []
+    while len(found) < count and min(x.shape[2:]) >= 8:
+        x, band = _octave(x)
+        found.append(float(luminance(band).std()))
+    return found
 
 
-def _octaves(x: Tensor, count: int) -> tuple[list[Tensor], Tensor]:
-    """Differences between x (1, 3, H, W) and its halved self, `count` times, finest first; and what remains."""
-    bands = []
-    for _ in range(count):
-        if min(x.shape[2:]) < 8:
-            break
-        low = F.interpolate(x, (x.shape[2] // 2, x.shape[3] // 2), mode="bilinear", antialias=True)
-        bands.append(x - F.interpolate(low, x.shape[2:], mode="bicubic", align_corners=False))
-        x = low
-    return bands, x
+def _octave(x: Tensor) -> tuple[Tensor, Tensor]:
+    """x (1, 3, H, W) at half its size, and what that lacks of x."""
+    low = F.interpolate(x, (x.shape[2] // 2, x.shape[3] // 2), mode="bilinear", antialias=True)
+    band = F.interpolate(low, x.shape[2:], mode="bicubic", align_corners=False)
+    return low, torch.sub(x, band, out=band)
 
 
 def _structure(picture: Tensor) -> Tensor:
@@ -311,61 +315,60 @@ def _blur(x: Tensor, sigma: float) -> Tensor:
 class _Bank:
     """All patches of one size of the paintings at one scale, reduced to their principal components.
 
-    Patches are numbered along rows of one width that all paintings ("sheets") share, with room between them that no
-    move crosses: the patch `r` steps down and `c` right of patch i is i + r * columns + c. Numbers in that room, and
-    whatever lies outside, are no patches; their cost is infinite.
+    Patches are numbered along rows of one width that all paintings share, with room between them that no move crosses:
+    the patch r steps down and c right of patch i is i + r * columns + c. Numbers in that room are no patches; their
+    cost is infinite.
     """
 
     def __init__(
-        self, sheets: Sequence[tuple[int, Tensor]], size: int, config: Config, compute: Compute, gen: torch.Generator
+        self, sheets: Sequence[Tensor], size: int, config: Config, compute: Compute, generator: torch.Generator
     ) -> None:
         self.size, self.config, self.dtype = size, config, compute.dtype
         self.step = _step(size)
         self.apart = _stride(size) // self.step  # the longest move, in steps
-        device = sheets[0][1].device
-        shapes = [(sheet.shape[1], sheet.shape[2]) for _, sheet in sheets]
-        grids = [((h - size) // self.step + 1, (w - size) // self.step + 1) for h, w in shapes]
-        self.columns = max(columns for _, columns in grids) + self.apart
-        self.pixels = torch.cat([sheet[:3].reshape(3, -1) for _, sheet in sheets], dim=1)  # (3, P)
+        device = sheets[0].device
+        shapes = [(sheet.shape[1], sheet.shape[2]) for sheet in sheets]
+        self.grids = [((h - size) // self.step + 1, (w - size) // self.step + 1) for h, w in shapes]
+        self.columns = max(columns for _, columns in self.grids) + self.apart
+        self.pixels = torch.cat([sheet[:3].reshape(3, -1) for sheet in sheets], dim=1)  # (3, P)
         self.middle = self.pixels.mean(1)[:, None, None]
         self.width = torch.tensor([w for _, w in shapes], device=device)
-        self.styles = torch.tensor([k for k, _ in sheets], device=device)
-        tops = torch.tensor([self.apart + r for r, _ in grids]).cumsum(0)
-        self.top = torch.cat([torch.tensor([self.apart]), self.apart + tops[:-1]]).to(device)  # first row of each sheet
-        total = (int(tops[-1]) + 2 * self.apart) * self.columns
+        tops = torch.tensor([self.apart, *(self.apart + rows for rows, _ in self.grids)]).cumsum(0)
+        self.top = tops[:-1].to(device)  # the row of numbers at which each painting begins
+        total = (int(tops[-1]) + self.apart) * self.columns
         self.place = torch.zeros(total, dtype=torch.int64, device=device)  # (N,) first pixel of each patch
         self.cell = torch.zeros(total, dtype=torch.int64, device=device)  # (N,) where in its painting it lies
         self.void = torch.full((total,), torch.inf, device=device)  # (N,) 0 where there is a patch
         first = 0
-        for i, ((rows, columns), (h, w)) in enumerate(zip(grids, shapes, strict=True)):
-            down, across = torch.arange(rows, device=device)[:, None], torch.arange(columns, device=device)
-            top, left = down * self.step, across * self.step
-            self._grid_of(self.place, i, rows)[:, :columns] = first + top * w + left
-            self._grid_of(self.cell, i, rows)[:, :columns] = (
-                i * _CELLS + top * _CELLS // h
-            ) * _CELLS + left * _CELLS // w
-            self._grid_of(self.void, i, rows)[:, :columns] = 0
+        for k, ((rows, columns), (h, w)) in enumerate(zip(self.grids, shapes, strict=True)):
+            top = torch.arange(rows, device=device)[:, None] * self.step
+            left = torch.arange(columns, device=device) * self.step
+            self._part(self.place, k).copy_(first + top * w + left)
+            self._part(self.cell, k).copy_((k * _CELLS + top * _CELLS // h) * _CELLS + left * _CELLS // w)
+            self._part(self.void, k).zero_()
             first += h * w
-        self.basis = self._principal(gen)
+        self.basis = self._principal(generator)
         self.features = torch.zeros(total, len(self.basis) + 1, dtype=self.dtype, device=device)  # (N, d)
-        for i, ((rows, columns), (_, sheet)) in enumerate(zip(grids, sheets, strict=True)):
-            self._grid_of(self.features, i, rows)[:, :columns] = self.reduced(sheet, self.step)
-        self.looked = [self._thinned(grids, k) for k in range(int(self.styles.max()) + 1)]
+        for k, sheet in enumerate(sheets):
+            self._part(self.features, k).copy_(self.reduced(sheet, self.step))
+        self.looked = [self._thinned(k) for k in range(len(sheets))]
 
-    def _grid_of(self, values: Tensor, sheet: int, rows: int) -> Tensor:
-        """The rows of a sheet, (rows, columns, …), in what is numbered like the patches."""
-        top = int(self.top[sheet]) * self.columns
-        return values[top : top + rows * self.columns].view(rows, self.columns, *values.shape[1:])
+    def _part(self, values: Tensor, style: int) -> Tensor:
+        """One painting's share, (rows, columns, …), of values that are numbered like the patches."""
+        rows, columns = self.grids[style]
+        first = int(self.top[style]) * self.columns
+        whole = values[first : first + rows * self.columns]
+        return whole.view(rows, self.columns, *values.shape[1:])[:, :columns]
 
-    def _principal(self, gen: torch.Generator) -> Tensor:
+    def _principal(self, generator: torch.Generator) -> Tensor:
         """The leading principal directions, (d, 3, n, n), of a sample of patches, by subspace iteration."""
         n = self.size
         patches = (self.void == 0).nonzero()[:, 0]
-        some = patches[torch.randint(len(patches), (1500,), generator=gen).to(patches.device)]
+        some = patches[torch.randint(len(patches), (1500,), generator=generator).to(patches.device)]
         sample = self.take(some).view(3 * n * n, -1).T
         sample = sample - sample.mean(0)
         width = min(self.config.components, sample.shape[1])
-        basis = torch.randn(sample.shape[1], width, generator=gen).to(sample.device)
+        basis = torch.randn(sample.shape[1], width, generator=generator).to(sample.device)
         for _ in range(2):
             basis, _ = torch.linalg.qr(sample.T @ (sample @ basis))
         return basis.T.reshape(width, 3, n, n).to(self.dtype).contiguous(memory_format=torch.channels_last)
@@ -379,16 +382,12 @@ class _Bank:
         lines *= self.config.guide * math.sqrt(3) * self.size  # so that it counts like a colour at every pixel
         return torch.cat([components, lines.to(self.dtype)], 1)[0].permute(1, 2, 0)
 
-    def _thinned(self, grids: Sequence[tuple[int, int]], style: int) -> Tensor:
+    def _thinned(self, style: int) -> Tensor:
         """Those patches of a style that every search looks at: a regular choice, a multiple of _GROUP of them."""
-        mine = [i for i, k in enumerate(self.styles.tolist()) if k == style]
-        total = sum(grids[i][0] * grids[i][1] for i in mine)
-        between = max(1, round(math.sqrt(total * len(set(self.styles.tolist())) / self.config.candidates)))
-        chosen = []
-        for i in mine:
-            down, across = torch.arange(0, grids[i][0], between), torch.arange(0, grids[i][1], between)
-            chosen.append(((int(self.top[i]) + down[:, None]) * self.columns + across).flatten())
-        some = torch.cat(chosen)
+        rows, columns = self.grids[style]
+        between = max(1, round(math.sqrt(rows * columns * len(self.grids) / self.config.candidates)))
+        down, across = torch.arange(0, rows, between), torch.arange(0, columns, between)
+        some = ((int(self.top[style]) + down[:, None]) * self.columns + across).flatten()
         return torch.cat([some, some[-1:].expand(-len(some) % _GROUP)]).to(self.place.device)
 
     def take(self, patches: Tensor) -> Tensor:
@@ -396,12 +395,12 @@ class _Bank:
         n = self.size
         down = torch.arange(n, device=patches.device).repeat_interleave(n)[:, None]
         across = torch.arange(n, device=patches.device).repeat(n)[:, None]
-        at = self.place[patches] + down * self.width[self.sheet(patches)] + across
+        at = self.place[patches] + down * self.width[self.style(patches)] + across
         # index_select, here and below, is several times faster than indexing with brackets.
         return torch.index_select(self.pixels, 1, at.flatten()).view(3, n * n, -1)
 
-    def sheet(self, patches: Tensor) -> Tensor:
-        """The sheet (Q,) that each patch is on."""
+    def style(self, patches: Tensor) -> Tensor:
+        """The style (Q,) that each patch is of."""
         return torch.bucketize(patches // self.columns, self.top, right=True) - 1
 
     def price(self, patches: Tensor, queries: Tensor, cost: Tensor) -> Tensor:
@@ -472,19 +471,27 @@ def _grid(height: int, width: int, size: int) -> tuple[int, int]:
 
 
 def _repaint(
-    picture: Tensor, bank: _Bank, share: Tensor, usage: _Usage, generator: torch.Generator, progress: _Progress
+    picture: Tensor,
+    lines: Tensor,
+    bank: _Bank,
+    share: Tensor,
+    usage: _Usage,
+    generator: torch.Generator,
+    progress: _Progress,
 ) -> Tensor:
-    """The votes of the nearest patches for every pixel: picture and lines (4, H, W) → (3, H, W). share (K, H, W)."""
+    """The votes of the nearest patches for every pixel of a picture (3, H, W) with its lines (1, H, W): (3, H, W).
+
+    Band by band, in whole rows of patches, so that memory does not grow with the number of patches. share (K, H, W).
+    """
     size, stride = bank.size, _stride(bank.size)
     height, width = picture.shape[1:]
     rows, columns = _grid(height, width, size)
     shift = torch.randint(stride, (2,), generator=generator)  # no two passes have their joints in the same places
     top, left = (size // 2 + shift).tolist()
-    full = ((rows - 1) * stride + size, (columns - 1) * stride + size)
-    canvas = F.pad(picture[None], (left, full[1] - width - left, top, full[0] - height - top), mode="reflect")[0]
-    votes = torch.zeros_like(canvas[:3])
-    weights = torch.zeros_like(canvas[:1])
-    window = _window(size, bank.config.window).to(canvas.device)
+    wide = (columns - 1) * stride + size
+    votes = torch.zeros(3, (rows - 1) * stride + size, wide, device=picture.device)
+    weights = torch.zeros_like(votes[:1])
+    window = _window(size, bank.config.window).to(picture.device)
     middle = torch.arange(max(rows, columns), device=share.device) * stride + size // 2
     share = share[:, (middle[:rows] - top).clamp(0, height - 1)][:, :, (middle[:columns] - left).clamp(0, width - 1)]
     cost = usage.cost(bank)
@@ -494,7 +501,8 @@ def _repaint(
     for first in range(0, rows, band):
         count = min(band, rows - first)
         part = slice(first * stride, (first + count - 1) * stride + size)
-        queries = bank.reduced(canvas[:, part], stride).flatten(0, 1)  # (Q, d)
+        canvas = torch.cat([_mirrored(x, part, top, (left, wide - width - left)) for x in (picture, lines)])
+        queries = bank.reduced(canvas, stride).flatten(0, 1)  # (Q, d)
         blur = math.sqrt(bank.config.jitter * usage.typical * 3 * size**2 / queries.shape[1])
         noisy = torch.randn(queries.shape, generator=generator).mul_(blur).to(queries).add_(queries)
         found = _choose(bank, noisy, share[:, first : first + count].flatten(1), searched)
@@ -504,14 +512,20 @@ def _repaint(
         # The r-norm's weight, distance^(r-2); the floor is a difference no eye sees, 1/100 of the range at each pixel.
         trust = (total / (3 * size**2) + 1e-4) ** ((bank.config.robustness - 2) / 2)
         weight = window[:, None] * trust  # (n·n, Q)
-        area = (part.stop - part.start, full[1])
+        area = (part.stop - part.start, wide)
         voted = (bank.take(found) * weight).view(1, -1, len(found))
         votes[:, part] += F.fold(voted, area, size, stride=stride)[0]
         weights[:, part] += F.fold(weight[None], area, size, stride=stride)[0]
         progress.advance(len(found))
     usage.settle()
-    inside = (slice(None), slice(top, top + height), slice(left, left + width))
-    return votes[inside] / weights[inside]
+    return votes.div_(weights)[:, top : top + height, left : left + width]
+
+
+def _mirrored(x: Tensor, rows: slice, top: int, sides: tuple[int, int]) -> Tensor:
+    """Rows of x (C, H, W) as if it went on, mirrored, `top` rows above itself, below, and `sides` px left and right."""
+    at = (torch.arange(rows.start, rows.stop, device=x.device) - top).abs()
+    last = x.shape[1] - 1
+    return F.pad(x.index_select(1, last - (last - at).abs()), sides, mode="reflect")
 
 
 def _choose(bank: _Bank, queries: Tensor, share: Tensor, searched: Sequence[Tensor]) -> Tensor:
@@ -551,7 +565,7 @@ def _spread(
     columns, above = grid
     config = bank.config
     every = torch.arange(len(found), device=found.device)
-    styles = bank.styles[bank.sheet(found)] if len(bank.looked) > 1 else None
+    styles = bank.style(found) if len(bank.looked) > 1 else None
     total = bank.price(found, queries, cost)
     bound = total * config.coherence
     for turn in range(_ROUNDS):
@@ -567,7 +581,7 @@ def _spread(
             # The same patch twice, side by side, is the beginning of a lattice: then nearly anything else is better.
             better = (offered < limit) | ((near == found[half]) & (offered < 4 * limit))
             if styles is not None:
-                better &= bank.styles[bank.sheet(near)] == styles[half]
+                better &= bank.style(near) == styles[half]
             half, offered = half[better], offered[better]
             found[half], total[half], bound[half] = candidate[better], offered, offered * config.drift
         for down, across in _AROUND if turn % 2 else ():
@@ -601,8 +615,8 @@ def _restore_colors(picture: Tensor, content: Tensor, limit: float) -> None:
     values, vectors = torch.linalg.eigh(matrix)
     matrix = (vectors @ torch.diag(values.clamp(1 / limit, limit)) @ vectors.T).to(picture)
     offset = content.mean((1, 2)) - matrix @ picture.mean((1, 2))
-    for strip in torch.split(picture.view(3, -1), _STRIP, 1):
-        strip.copy_((matrix @ strip + offset[:, None]).clamp_(0, 1))
+    for rows in torch.split(picture, 1 + _STRIP // picture.shape[2], 1):
+        rows.copy_((matrix @ rows.flatten(1) + offset[:, None]).clamp_(0, 1).view(rows.shape))
 
 
 class _Usage:
@@ -637,17 +651,19 @@ class _Usage:
 
 
 class _Progress:
-    """Counts matched patches and shows the picture as it stands to whoever asks."""
+    """Counts matched patches and shows the picture, as it was before this pass, to whoever asks."""
 
     def __init__(self, on_step: OnStep, total: int) -> None:
         self.on_step, self.total, self.done, self.stage = on_step, total, 0, ""
-        self.picture: Tensor | None = None
+        self.small: Tensor | None = None  # a preview, so that the picture itself can be given up
 
     def show(self, picture: Tensor, stage: str) -> None:
-        self.picture, self.stage = picture, stage
+        factor = min(1.0, 512 / max(picture.shape[1:]))
+        size = (max(1, int(picture.shape[1] * factor)), max(1, int(picture.shape[2] * factor)))
+        self.small, self.stage = F.interpolate(picture[None], size, mode="area"), stage
 
     def advance(self, patches: int) -> None:
         self.done += patches
-        picture = self.picture
-        assert picture is not None
-        self.on_step(Step(self.done, self.total, self.stage, lambda: to_picture(picture)))
+        small = self.small
+        assert small is not None
+        self.on_step(Step(self.done, self.total, self.stage, lambda: to_picture(small)))
