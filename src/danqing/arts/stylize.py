@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from danqing.compute.device import Compute
 
 SMALLEST, LARGEST = 64, 8192  # px, the longer side of a result
+FAST_COLOURS = 0.7  # how far the fast method's colours are those of the transported photo; by eye, on ten styles
 NARROWEST = 16  # px, any side of a photo, a style or a result: below it there is no brush stroke to show
 
 
@@ -359,21 +360,30 @@ def _neural(job: _Job) -> Tensor:
 
 
 def _fast(job: _Job) -> Tensor:
+    import torch
+
     from danqing.catalog.styles import STATISTICS
+    from danqing.encode.image import keep_colors, match_colors
     from danqing.techniques.fast_style import Config, FastStyle, Painter
 
     tensors, metadata = job.weights("fast")
     painter = Painter(Config(**metadata["config"]))
     painter.load_state_dict(tensors)
     model = FastStyle(painter, job.features())
-    styles = []
-    for style in job.chosen:
+    styles, pictures = [], [job.picture(style) for style in job.chosen]
+    for style, picture in zip(job.chosen, pictures, strict=True):
         if style.named and not job.request.keep_colors:  # the numbers of a named style include its colours
             styles.append(job.tools.styles.statistics(style.name))
             job.models[STATISTICS] = job.tools.styles.catalog.sha256(STATISTICS)
         else:
-            styles.append(model.style_of(job.picture(style)))
-    return model.paint(job.photo, styles, job.scene.share, job.request.strength, on_step=job.tools.on_step)
+            styles.append(model.style_of(picture))
+    # The painter alone is shy of the style's colours and leaves fringes of others along edges. So the photo goes in
+    # with its colours carried over already, and these outweigh what the painter makes of them.
+    coloured = torch.zeros_like(job.photo)
+    for picture, share in zip(pictures, job.scene.share, strict=True):
+        coloured += match_colors(job.photo, picture, amount=job.request.strength) * share
+    painted = model.paint(coloured, styles, job.scene.share, job.request.strength, on_step=job.tools.on_step)
+    return painted.lerp_(keep_colors(painted, coloured), FAST_COLOURS)
 
 
 _METHODS: dict[str, Callable[[_Job], Tensor]] = {"patch": _patch, "neural": _neural, "fast": _fast}
