@@ -290,3 +290,24 @@ def test_gradients_reach_the_picture_and_not_the_network(features):
     goal = st.set_goal(picture(0), [picture(1)], even(1), features, SMALL, seed.generator(0))
     _, g = st.gradient(picture(3), goal, features, seed.generator(1))
     assert g.abs().sum() > 0
+
+
+def test_lbfgs_thrown_off_by_rounding_comes_back_to_the_best_picture():
+    """Two gradients that differ by rounding alone ask for a step of astronomic length."""
+    target = torch.full((1, 3, 8, 8), 0.6)
+    calls = []
+
+    def slope(x):
+        calls.append(float((x - target).square().sum()))
+        gradient = 2 * (x - target)
+        if len(calls) == 2:
+            gradient = 2 * (start - target) * (1 - 1e-6)
+        return calls[-1], gradient * 1e-3
+
+    start = torch.full((1, 3, 8, 8), 0.55).to(memory_format=torch.channels_last)
+    x = start.clone()
+    config = st.Config(rate=0.01)
+    for _ in st.lbfgs(x, slope, 12, config):
+        pass
+    assert max(calls) > 1.5 * calls[0]  # it was thrown off
+    assert float((x - target).square().sum()) < 0.1 * calls[0]

@@ -425,7 +425,7 @@ def _evaluate_stylize(voice: Voice, asked: Evaluate) -> None:
             (row.photo, row.style, row.method, f"{row.content:.3f}", f"{row.style_left:.3f}", f"{row.seconds:.1f}")
             for row in rows
         ]
-        _table(voice, ("photo", "style", "method", "structure lost", "style distance left", "seconds"), cells)
+        _table(voice, ("photo", "style", "method", "lost", "style left", "seconds"), cells)
 
     voice.result({"rows": [vars(row) for row in found.rows], "means": [vars(row) for row in found.means()]}, show)
 

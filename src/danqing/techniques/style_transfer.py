@@ -716,20 +716,36 @@ def adam(x: Tensor, slope: Slope, steps: int, config: Config) -> Iterator[Tensor
 
 
 def lbfgs(x: Tensor, slope: Slope, steps: int, config: Config) -> Iterator[Tensor]:
-    """Limited-memory BFGS without line search (Gatys et al. used it with one)."""
+    """Limited-memory BFGS without line search (Gatys et al. used it with one).
+
+    Without one it can be thrown off, by bf16's rounding above all: a loss half as large again as the best so far sends
+    it back there, and Adam goes on. What comes back is the best picture that was seen.
+    """
     # A flat copy, because L-BFGS takes the gradient for one vector and the picture is in channels-last memory.
-    flat = torch.nn.Parameter(x.permute(0, 2, 3, 1).flatten())
+    flat = torch.nn.Parameter(x.permute(0, 2, 3, 1).flatten().clone())
     height, width = x.shape[2:]
     optimiser = torch.optim.LBFGS([flat], lr=1.0, max_iter=1, history_size=10, tolerance_grad=0, tolerance_change=0)
 
-    def closure() -> float:
-        loss, g = slope(x)
-        flat.grad = g.permute(0, 2, 3, 1).flatten() * SCALE
-        return loss * SCALE
+    best, kept, now = math.inf, x.clone(), 0.0
 
-    for _ in range(steps):
+    def closure() -> float:
+        nonlocal now
+        now, g = slope(x)
+        flat.grad = g.permute(0, 2, 3, 1).flatten() * SCALE
+        return now * SCALE
+
+    for i in range(steps):
         optimiser.step(closure)  # type: ignore[no-untyped-call]
+        if not now <= 1.5 * best:
+            x.copy_(kept)
+            yield from adam(x, slope, steps - i, config)
+            return
+        if now < best:
+            best = now
+            kept.copy_(x)
         with torch.no_grad():
             flat.clamp_(0, 1)
             x.copy_(flat.view(1, height, width, 3).permute(0, 3, 1, 2))
         yield x
+    if not slope(x)[0] <= best:
+        x.copy_(kept)
