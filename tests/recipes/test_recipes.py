@@ -41,7 +41,7 @@ def pictures(tmp_path_factory):
     for i in range(60):
         base = np.full((48, 56, 3), 60 + 100 * (i % 2), dtype=np.uint8)
         Image.fromarray(base + rng.integers(0, 60, base.shape, dtype=np.uint8)).save(folder / f"{i}.png")
-        rows.append(json.dumps({"file_name": f"{i}.png", "style": ["dark", "light"][i % 2]}))
+        rows.append(json.dumps({"file_name": f"{i}.png", "style": ["dark", "light", "dim", "pale"][i % 4]}))
     (folder / "metadata.jsonl").write_text("\n".join(rows), "utf-8")
     return folder
 

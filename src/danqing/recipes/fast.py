@@ -216,7 +216,7 @@ def contact_sheet(
     twin = fast_style.Painter(painter.config)
     twin.load_state_dict(painter.state_dict())
     artist = fast_style.FastStyle(twin, extractor)
-    photos = [p.centre([n], 192) for p in contents for n in (1, 4)]
+    photos = [p.centre([n % len(p)], 192) for p in contents for n in (1, 4)]
     chosen = [members[0] for members in styles.members[:: max(1, len(styles.members) // 6)]][:6]
     exemplars = [styles.pixels.centre([n], 192) for n in chosen]
     whole = torch.ones(1, 192, 192)
