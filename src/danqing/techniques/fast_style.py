@@ -61,8 +61,8 @@ def statistics(maps: Mapping[str, Tensor], config: Config) -> Tensor:
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel. x (B, C, H, W); returns two of (B, C) float32.
 
-    Summed along rows in the channels-last order and over rows in fp32: 50 times faster on a CPU than `x.var` over
-    flattened bf16 maps, forward and backward.
+    Summed along rows in the channels-last order and over rows in fp32: 12 times faster on one core than `mean` and
+    `var` over flattened maps, (8, 32, 128, 128) in bf16.
     """
     rows = x.permute(0, 2, 3, 1)  # (B, H, W, C)
     count = rows.shape[1] * rows.shape[2]
@@ -80,8 +80,8 @@ def unpack(numbers: Tensor, config: Config) -> dict[str, tuple[Tensor, Tensor]]:
 class _Told(torch.autograd.Function):
     """relu(x · gain + shift), gain and shift the same at every pixel.
 
-    Their gradients are sums over pixels; taken along the channels-last order they cost little, where autograd's own
-    reduction took a third of a training step.
+    Their gradients are sums over pixels, taken along the channels-last order: 1.4 times faster, forward and backward,
+    than autograd's own on one core.
     """
 
     @staticmethod
@@ -204,35 +204,11 @@ class Painter(nn.Module):
         for layer, unit, down in ((deep3, "at3", "to2"), (deep2, "at2", "to1")):
             here = part(layer)
             skip = adain(maps[layer], own[layer], wanted[layer], here)
-            x = calls[unit](torch.cat([twice(x, skip.shape[-2:]), skip], dim=1), here)
+            x = calls[unit](torch.cat([F.interpolate(x, skip.shape[-2:]), skip], dim=1), here)
             x = calls[down](x, here)
-        x = calls["at1"](twice(x, maps[first].shape[-2:]), part(first))
+        x = calls["at1"](F.interpolate(x, maps[first].shape[-2:]), part(first))
         painting: Tensor = self.out(x).float()
         return painting
-
-
-def twice(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Each pixel four times: x (B, C, h, w) to (B, C, H, W), where `size` is (H, W), 2·h or 2·h + 1 and so on."""
-    large: Tensor = _Twice.apply(x)  # type: ignore[no-untyped-call]
-    down, across = size[0] - large.shape[2], size[1] - large.shape[3]
-    return F.pad(large, (0, across, 0, down), mode="replicate") if down or across else large
-
-
-class _Twice(torch.autograd.Function):
-    """Nearest-neighbour upsampling as a copy in channels-last order, 25 times faster than `F.interpolate` in bf16."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        """x (B, C, h, w); returns (B, C, 2·h, 2·w)."""
-        rows = x.permute(0, 2, 3, 1)  # (B, h, w, C)
-        batch, height, width, channels = rows.shape
-        rows = rows[:, :, None, :, None].expand(batch, height, 2, width, 2, channels)
-        return rows.reshape(batch, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        """Each pixel's four gradients summed."""
-        return F.avg_pool2d(gradients[0], 2) * 4
 
 
 def adain(x: Tensor, own: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor], share: Tensor | None) -> Tensor:
