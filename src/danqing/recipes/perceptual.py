@@ -1,5 +1,9 @@
 """`perceptual`: our own backbone, trained to tell objects, styles and painters apart, all at once.
 
+`objective=contrast` learns without labels instead (Chen et al. 2020, "A Simple Framework for Contrastive Learning of
+Visual Representations"): two crops of one picture should lie closer than crops of different pictures. `both` adds the
+two losses. Which one serves style transfer best was measured: docs/decisions/0005-backbone.md.
+
 Data: a folder with metadata.jsonl, or a folder of such folders (`collections` names the ones to use). Every text label
 of metadata.jsonl that has enough classes becomes a classification head. The shipped one learns from objects (CC BY 4.0)
 and paintings (public domain) only: the photographs' licence is not stated upstream, and one picture of them would move
@@ -30,6 +34,9 @@ from danqing.training import data, engine
 from danqing.training.metrics import cosine
 from danqing.training.run import Run, write_atomically
 
+OBJECTIVES = ("labels", "contrast", "both")
+PROJECTION = "projection"  # the head whose numbers the contrast compares
+
 
 @dataclass(frozen=True)
 class Config:
@@ -38,6 +45,9 @@ class Config:
     collections: str = "objects,paintings"  # folders of --data, comma separated; "." is --data itself
     labels: str = "label,style,artist"  # keys of metadata.jsonl that are learned where a collection has them
     least: int = 8  # training pictures that a class must have to be one
+    objective: str = "labels"  # "labels" (classes), "contrast" (two crops of one picture, no labels) or "both"
+    temperature: float = 0.2  # of the contrast; lower looks harder at the most similar other pictures
+    embedding: int = 128  # numbers that describe a crop in the contrast
     blocks: tuple[tuple[int, int], ...] = backbone.Config.blocks
     size: int = 112  # side of the training crops, px
     batch: int = 64  # crops a step, shared out over the collections
@@ -48,6 +58,10 @@ class Config:
     decay: float = 0.05  # weight decay
     smoothing: float = 0.1  # of the labels
     seed: int = 7
+
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise BadRequest(f"objective is '{self.objective}'; it is one of {', '.join(OBJECTIVES)}")
 
     @classmethod
     def tiny(cls) -> Config:
@@ -91,7 +105,7 @@ def collect(root: Path, config: Config) -> list[Collection]:
                 classes[head] = kept
         side = config.size * 2
         found.append(Collection(name, data.Pixels(train, side), data.Pixels(held, side), classes))
-    if not any(c.classes for c in found):
+    if config.objective != "contrast" and not any(c.classes for c in found):
         raise BadRequest(f"{root} has no labels to learn: metadata.jsonl needs one of {config.labels}")
     return found
 
@@ -107,13 +121,35 @@ def jitter(x: Tensor, generator: torch.Generator) -> Tensor:
     return (x * (0.7 + 0.6 * draw[2])).clamp_(0, 1)
 
 
+def contrast(embeddings: Tensor, temperature: float) -> Tensor:
+    """NT-Xent (Chen et al. 2020): each crop has to find the other crop of its picture among all crops of the step.
+
+    embeddings (2N, D) float32, rows i and i + N from one picture; returns a scalar.
+    """
+    unit = F.normalize(embeddings, dim=1)
+    likeness = unit @ unit.T / temperature  # (2N, 2N)
+    likeness.fill_diagonal_(float("-inf"))  # a crop is not its own partner
+    half = len(unit) // 2
+    partner = torch.arange(2 * half, device=unit.device).roll(half)
+    return F.cross_entropy(likeness, partner)
+
+
 def shares(total: int, count: int) -> list[int]:
     """`total` crops shared out over `count` collections, the first ones getting the remainder."""
     return [total // count + (i < total % count) for i in range(count)]
 
 
+def partners(net: backbone.Backbone, pictures: data.Pixels, numbers: Sequence[int], size: int) -> Tensor:
+    """Whether each picture's first crop finds its second one among those of all the others. (B,) bool."""
+    generator = seed.generator(0)
+    device_ = next(net.parameters()).device
+    crops = [pictures.batch(numbers, size, (0.35, 1.0), generator) for _ in range(2)]
+    first, second = (F.normalize(net.classify(x.to(device_))[PROJECTION], dim=1) for x in crops)
+    return (first @ second.T).argmax(dim=1).cpu() == torch.arange(len(first))
+
+
 def accuracy(net: backbone.Backbone, collections: Sequence[Collection], size: int) -> dict[str, float]:
-    """Share of held-out pictures whose class is right, per head, on centre crops."""
+    """Share of held-out pictures whose class is right on centre crops, per head; of those found again, for contrast."""
     right: Counter[str] = Counter()
     seen: Counter[str] = Counter()
     compute = device.choose()
@@ -123,9 +159,13 @@ def accuracy(net: backbone.Backbone, collections: Sequence[Collection], size: in
                 x = collection.held.centre(numbers, size).to(compute.device)
                 logits = net.classify(x)
                 for head, target in collection.targets(collection.held, numbers).items():
-                    known = target >= 0
-                    right[head] += int((logits[head].argmax(1).cpu() == target)[known].sum())
-                    seen[head] += int(known.sum())
+                    if head in logits:
+                        known = target >= 0
+                        right[head] += int((logits[head].argmax(1).cpu() == target)[known].sum())
+                        seen[head] += int(known.sum())
+                if PROJECTION in logits:
+                    right[PROJECTION] += int(partners(net, collection.held, numbers, size).sum())
+                    seen[PROJECTION] += len(numbers)
     return {f"accuracy_{head}": right[head] / max(1, seen[head]) for head in seen}
 
 
@@ -133,20 +173,28 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
     """Train, fold, equalise, save. Returns held-out accuracies."""
     collections = collect(root, config)
     heads = {head: len(names) for c in collections for head, names in c.classes.items()}
+    if config.objective == "contrast":
+        heads = {}
+    if config.objective != "labels":
+        heads[PROJECTION] = config.embedding
     torch.manual_seed(config.seed)
     net = backbone.Backbone(backbone.Config(blocks=config.blocks, heads=heads), norm=True)
     compute = device.choose()
     engine.cast(net, compute)
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.rate, weight_decay=config.decay, fused=False)
-    counts = shares(config.batch, len(collections))
+    views = 1 if config.objective == "labels" else 2  # crops a picture
+    counts = shares(config.batch // views, len(collections))
 
     def draw(step: int) -> tuple[Tensor, list[dict[str, Tensor]]]:
+        """The step's crops (all first views, then all second ones) and their classes, per collection."""
         generator = seed.generator(config.seed, stream=10_000_000 + step)
-        crops, targets = [], []
-        for collection, count in zip(collections, counts, strict=True):
-            numbers = data.draw_order(len(collection.train), count, step, config.seed)
-            crops.append(collection.train.batch(numbers, config.size, (0.35, 1.0), generator))
-            targets.append(collection.targets(collection.train, numbers))
+        order = [data.draw_order(len(c.train), n, step, config.seed) for c, n in zip(collections, counts, strict=True)]
+        crops = [
+            collection.train.batch(numbers, config.size, (0.35, 1.0), generator)
+            for _ in range(views)
+            for collection, numbers in zip(collections, order, strict=True)
+        ]
+        targets = [c.targets(c.train, numbers) for c, numbers in zip(collections, order, strict=True)]
         return jitter(torch.cat(crops), generator), targets
 
     ahead: data.Prefetch[tuple[Tensor, list[dict[str, Tensor]]]] | None = None
@@ -157,9 +205,12 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
         pictures, targets = ahead.get(moment.index)
         logits = net.classify(compute.tensor(pictures))
         losses: dict[str, Tensor] = {}
+        if PROJECTION in logits:
+            losses["contrast"] = contrast(logits.pop(PROJECTION), config.temperature)
         start = 0
         for count, wanted in zip(counts, targets, strict=True):
-            for head, target in wanted.items():
+            for head in [h for h in wanted if h in logits]:
+                target = wanted[head]
                 if (target >= 0).any():
                     losses[head] = F.cross_entropy(
                         logits[head][start : start + count],
