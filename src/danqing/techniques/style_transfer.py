@@ -11,7 +11,8 @@ style loss:   distance between distributions of features, wherever in the pictur
 
 Departures. Each layer's loss is divided by the energy of its target, so that the weights below mean the same for every
 network and size. Strength blends the target between the photo's own statistics and the paintings'. The picture starts
-as the photo in the paintings' colours (linear optimal transport) and grows from coarse to fine. Above `Config.tile` px
+as the photo in the paintings' colours (linear optimal transport) and grows from coarse to fine; every ROUND steps it is
+laid elsewhere on the grid of the network's poolings, whose pattern it would otherwise take on. Above `Config.tile` px
 it is worked on in tiles whose gradient is that of the whole: a first pass without gradients measures the statistics of
 all tiles, their loss is differentiated once, and a second pass carries that derivative back through each tile. Tiles
 overlap by the network's whole reach, so nothing changes at their joints; they move at every step all the same, because
@@ -48,6 +49,7 @@ LEAN = 2**24  # pixels above which Adam's moments are kept in bf16, to save 12 b
 NARROW = 32  # px, the shorter side of the smallest scale and painting: two neurons of the fifth block
 EDGE = 16  # px of mirror image around a picture, a multiple of every stride
 TINY = 1e-12
+ROUND = 40  # steps before the picture is moved on the network's grid
 SETS = 8  # of random directions, one for each step; with 64 each, as many as the widest layer has channels
 ALL = slice(None)
 SCALE = 1e4  # of the loss for L-BFGS, which takes a curvature below 1e-10 for none
@@ -67,8 +69,8 @@ class Config:
     start: str = "colors"  # the photo in the paintings' colours; "photo"; "noise" in the paintings' colours
     optimiser: str = "auto"  # "lbfgs" for the Gram loss up to DENSE pixels, "adam" beyond and for the sliced loss
     rate: float = 0.02  # Adam's step, of a range of 1
-    coarsest: int = 192  # longer side of the first scale, px; each next is twice as large
-    iterations: int = 120  # at each scale up to `settled` px, half as many at each scale beyond
+    coarsest: int = 96  # longer side of the first scale, px; each next is twice as large
+    iterations: int = 160  # at each scale up to `settled` px, half as many at each scale beyond
     settled: int = 512  # px
     tile: int = 1024  # px, side of a tile without its margin
     directions: int = 64  # of the sliced loss, at each step
@@ -163,17 +165,56 @@ def _grow(
         start = _start(here, paintings, regions, config, generator)
         # What the coarser scale could not hold of the start comes back as it was; the loss then works on it.
         x = start if x is None or before is None else resize(x, size) + (start - resize(before, size))
-        before = start
-        goal = set_goal(here, paintings, regions, features, config, generator)
+        before, x = start, x.clamp(0, 1)
         stage = f"{max(size)} px"
+        rounds = _rounds(steps)
+        for length in rounds:
+            place = _Place.draw(generator) if len(rounds) > 1 else _Place()
+            wider = None if here is None else place.wider(here)
+            goal = set_goal(wider, paintings, place.wider(regions[None])[0], features, config, generator)
 
-        def report(i: int, picture: Tensor, done: int = done, stage: str = stage) -> None:
-            on_step(Step(done + i, total, stage, partial(_preview, picture)))
+            def report(i: int, picture: Tensor, done: int = done, stage: str = stage, place: _Place = place) -> None:
+                on_step(Step(done + i, total, stage, partial(_preview, place.back(picture))))
 
-        x = _optimise(x.clamp(0, 1), goal, steps, features, config, generator, report)
-        done += steps
+            x = place.back(_optimise(place.wider(x), goal, length, features, config, generator, report))
+            done += length
     assert x is not None
-    return x
+    return x.contiguous()
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a picture lies on the network's grid: what is added to it above and on its left, px.
+
+    Pooling looks at the picture through a grid of 2, 4, 8, 16 px. A picture that always lies on it in the same way
+    takes its pattern on, rows of dashes 16 px apart; one that lies elsewhere in every round does not.
+    """
+
+    above: int = 0
+    before: int = 0
+    side: int = 0  # px added to height and width in all
+
+    @classmethod
+    def draw(cls, generator: torch.Generator) -> _Place:
+        above, before = torch.randint(EDGE, (2,), generator=generator).tolist()
+        return cls(above, before, EDGE)
+
+    def wider(self, x: Tensor) -> Tensor:
+        """x (1, C, H, W) continued as a mirror would to (1, C, H + side, W + side)."""
+        if self.side == 0:
+            return x
+        return F.pad(x, (self.before, self.side - self.before, self.above, self.side - self.above), mode="reflect")
+
+    def back(self, x: Tensor) -> Tensor:
+        """What `wider` was given, out of its place."""
+        height, width = x.shape[2] - self.side, x.shape[3] - self.side
+        return x[..., self.above : self.above + height, self.before : self.before + width]
+
+
+def _rounds(steps: int) -> list[int]:
+    """Steps divided into rounds of about ROUND."""
+    count = max(1, round(steps / ROUND))
+    return [steps * (k + 1) // count - steps * k // count for k in range(count)]
 
 
 def _plan(height: int, width: int, config: Config) -> list[tuple[tuple[int, int], int]]:
