@@ -38,6 +38,9 @@ class Config:
     contents: str = "paintings,objects"  # folders whose pictures are painted
     group: str = "style"  # key of metadata.jsonl by which styles are drawn evenly
     backbone: str = ""  # a weights file; empty is the shipped backbone
+    start: str = ""  # a painter's weights file to go on from; empty begins anew
+    closest: float = 0.2  # smallest share of a style picture's area in a crop: the closer, the larger the strokes
+    widest: float = 0.6  # and the largest
     size: int = 112  # side of the training crops, px
     batch: int = 8
     steps: int = 12000
@@ -141,6 +144,9 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
     torch.manual_seed(config.seed)
     inner = fast_style.Config()
     painter = fast_style.Painter(inner)
+    if config.start:
+        tensors, _ = checkpoint.load_weights(Path(config.start))
+        painter.load_state_dict(checkpoint.unpack(tensors))
     engine.cast(painter, compute)
     optimiser = torch.optim.Adam(painter.parameters(), lr=config.rate, betas=(0.9, 0.99))
     judge = Judge(config, extractor, inner)
@@ -152,7 +158,8 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
             count = config.batch // len(contents) + (i < config.batch % len(contents))
             numbers = data.draw_order(len(pixels), count, step, config.seed)
             halves.append(pixels.batch(numbers, config.size, (0.5, 1.0), generator))
-        style = styles.pixels.batch(styles.draw(config.batch, generator), config.size, (0.5, 1.0), generator)
+        near = (config.closest, config.widest)
+        style = styles.pixels.batch(styles.draw(config.batch, generator), config.size, near, generator)
         return torch.cat(halves), style
 
     ahead: data.Prefetch[tuple[Tensor, Tensor]] | None = None
