@@ -47,6 +47,13 @@ def test_settings_are_listed(danqing: Danqing):
     code, out, _ = danqing("train", "fast", "--settings")
     assert code == 0
     assert "style_weight" in out
+    assert "Gram matrices" in out
+
+
+def test_every_setting_says_what_it_is_for(danqing: Danqing):
+    code, out, _ = danqing("train", "fast", "--settings", "--json")
+    assert code == 0
+    assert all(entry["meaning"] for entry in json.loads(out)["settings"].values())
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ Nothing here imports PyTorch before a work is to be made, so that help and lists
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import signal
 import sys
@@ -362,22 +361,23 @@ def train(voice: Voice, asked: Train) -> None:
     recipe = recipes.get(asked.recipe)
     if asked.list:
         defaults = recipe.config()
-        rows = [(f.name, str(getattr(defaults, f.name))) for f in dataclasses.fields(defaults)]
-        about = {"recipe": recipe.name, "purpose": recipe.purpose, "data": recipe.data, "settings": dict(rows)}
-        voice.result(about, lambda: _table(voice, ("setting", "default"), rows))
+        rows = [(name, recipes.shown(getattr(defaults, name)), use) for name, use in recipes.meanings(recipe).items()]
+        settings = {name: {"default": default, "meaning": use} for name, default, use in rows}
+        about = {"recipe": recipe.name, "purpose": recipe.purpose, "data": recipe.data, "settings": settings}
+        voice.result(about, lambda: _table(voice, ("setting", "default", "what it is for"), rows))
         return
     if asked.data is None:
         raise BadRequest(f"no --data was given; {recipe.name} takes {recipe.data}")
-    settings = {}
+    chosen = {}
     for text in asked.settings:
         key, equals, value = text.partition("=")
         if not equals:
             raise BadRequest(f"setting {text!r} has no value; settings are written KEY=VALUE, as in steps=500")
-        settings[key] = value
+        chosen[key] = value
     folder = asked.run or Path("runs") / asked.recipe
     watching = not (voice.common.quiet or voice.common.json)
     with Watch(voice.err, bar=watching, quiet=voice.common.quiet) as on_step, stopped_between_steps(on_step) as steps:
-        measured = studio.train(asked.recipe, asked.data, folder, settings, resume=asked.resume, on_step=steps)
+        measured = studio.train(asked.recipe, asked.data, folder, chosen, resume=asked.resume, on_step=steps)
     _measured(voice, folder, measured)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +61,16 @@ def configure(recipe: Recipe, settings: Mapping[str, str]) -> Any:
         try:
             values[key] = _parsed(text, now)
         except ValueError:
-            raise BadRequest(f"{key} is {text!r}; it is a {type(now).__name__} like {_shown(now)}") from None
+            raise BadRequest(f"{key} is {text!r}; it is a {type(now).__name__} like {shown(now)}") from None
     return dataclasses.replace(config, **values)
+
+
+def meanings(recipe: Recipe) -> dict[str, str]:
+    """What each setting is for: the comment that stands beside its field, so that it is written once."""
+    source = inspect.getsource(recipe.config)
+    found = re.findall(r"^    (\w+): .*?(?:  # (.*))?$", source, re.MULTILINE)
+    said = dict(found)
+    return {field.name: said.get(field.name, "") for field in dataclasses.fields(recipe.config)}
 
 
 def _parsed(text: str, like: object) -> object:
@@ -77,7 +87,8 @@ def _parsed(text: str, like: object) -> object:
     raise ValueError(text)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A setting as it is written on the command line."""
     if isinstance(value, tuple):
         return ",".join("x".join(map(str, part)) for part in value)
     return str(value)

@@ -42,17 +42,17 @@ class Config:
     closest: float = 0.2  # smallest share of a style picture's area in a crop: the closer, the larger the strokes
     widest: float = 0.6  # and the largest
     size: int = 112  # side of the training crops, px
-    batch: int = 8
-    steps: int = 12000
-    minutes: float = 150.0
+    batch: int = 8  # crops a step
+    steps: int = 12000  # at most
+    minutes: float = 150.0  # at most
     checkpoint_s: float = 120.0  # seconds between checkpoints
     rate: float = 1e-3  # Adam's peak learning rate
-    content_weight: float = fast_style.Weights.content
-    style_weight: float = fast_style.Weights.style
-    gram_weight: float = fast_style.Weights.gram
-    identity_weight: float = fast_style.Weights.identity
-    variation_weight: float = fast_style.Weights.variation
-    seed: int = 11
+    content_weight: float = fast_style.Weights.content  # of the photo's features at each place
+    style_weight: float = fast_style.Weights.style  # of the style's means and deviations
+    gram_weight: float = fast_style.Weights.gram  # of the style's Gram matrices
+    identity_weight: float = fast_style.Weights.identity  # of a picture in its own style staying as it is
+    variation_weight: float = fast_style.Weights.variation  # against noise: differences between neighbours
+    seed: int = 11  # the same seed gives the same weights on the same machine
 
     @classmethod
     def tiny(cls) -> Config:

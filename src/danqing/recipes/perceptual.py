@@ -1,13 +1,13 @@
-"""`perceptual`: our own backbone, trained to tell objects, styles and painters apart, all at once.
+"""`perceptual`: our own backbone, trained to know two crops of one picture from the crops of all others.
 
-`objective=contrast` learns without labels instead (Chen et al. 2020, "A Simple Framework for Contrastive Learning of
-Visual Representations"): two crops of one picture should lie closer than crops of different pictures. `both` adds the
-two losses. Which one serves style transfer best was measured: docs/decisions/0005-backbone.md.
+Chen et al. 2020, "A Simple Framework for Contrastive Learning of Visual Representations", at the scale of one core: 32
+pictures a step. `objective=labels` learns to tell objects, styles and painters apart instead, all at once; `both` adds
+the two losses. Which one serves style transfer best was measured: docs/decisions/0005-backbone.md.
 
-Data: a folder with metadata.jsonl, or a folder of such folders (`collections` names the ones to use). Every text label
-of metadata.jsonl that has enough classes becomes a classification head. The shipped one learns from objects (CC BY 4.0)
-and paintings (public domain) only: the photographs' licence is not stated upstream, and one picture of them would move
-the backbone, and all that is built on it, from the `open` to the `research` tier.
+Data: a folder with metadata.jsonl, or a folder of such folders (`collections` names the ones to use). If labels are
+asked for, every text label of metadata.jsonl that has enough classes becomes a classification head. The shipped one
+learns from objects (CC BY 4.0) and paintings (public domain) only: the photographs' licence is not stated upstream, and
+one picture of them would move the backbone, and all that is built on it, from the `open` to the `research` tier.
 
 Budget: ≤ 2.5 h on 2 CPU cores at 112 px; the larger variant (size=160 steps=60000 batch=256)
 ≤ 25 min on one data-centre GPU.
@@ -45,19 +45,19 @@ class Config:
     collections: str = "objects,paintings"  # folders of --data, comma separated; "." is --data itself
     labels: str = "label,style,artist"  # keys of metadata.jsonl that are learned where a collection has them
     least: int = 8  # training pictures that a class must have to be one
-    objective: str = "labels"  # "labels" (classes), "contrast" (two crops of one picture, no labels) or "both"
+    objective: str = "contrast"  # "contrast" (two crops of one picture, no labels), "labels" (classes) or "both"
     temperature: float = 0.2  # of the contrast; lower looks harder at the most similar other pictures
     embedding: int = 128  # numbers that describe a crop in the contrast
-    blocks: tuple[tuple[int, int], ...] = backbone.Config.blocks
+    blocks: tuple[tuple[int, int], ...] = backbone.Config.blocks  # channels x convolutions, shallow to deep
     size: int = 112  # side of the training crops, px
     batch: int = 64  # crops a step, shared out over the collections
-    steps: int = 6000
-    minutes: float = 150.0
+    steps: int = 6000  # at most
+    minutes: float = 150.0  # at most
     checkpoint_s: float = 120.0  # seconds between checkpoints
     rate: float = 2e-3  # AdamW's peak learning rate
     decay: float = 0.05  # weight decay
     smoothing: float = 0.1  # of the labels
-    seed: int = 7
+    seed: int = 7  # the same seed gives the same weights on the same machine
 
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
@@ -66,7 +66,16 @@ class Config:
     @classmethod
     def tiny(cls) -> Config:
         """A few seconds on a CPU, for tests."""
-        return cls(collections=".", least=2, blocks=((8, 1), (16, 1)), size=32, batch=8, steps=4, checkpoint_s=0)
+        return cls(
+            collections=".",
+            objective="both",
+            least=2,
+            blocks=((8, 1), (16, 1)),
+            size=32,
+            batch=8,
+            steps=4,
+            checkpoint_s=0,
+        )
 
 
 @dataclass
