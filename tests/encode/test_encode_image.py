@@ -211,3 +211,18 @@ def test_no_seam_shows_where_neighbours_disagree():
 def test_tiles_that_cannot_be(tile, overlap):
     with pytest.raises(BadRequest, match="tiles of"):
         list(image.tiles(10, 10, tile, overlap))
+
+
+def test_hidden_colours_do_not_seep_out_of_transparent_pixels():
+    """A red disc on transparent green, made smaller and larger: its edge stays red."""
+    down, across = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    alpha = (((down - 31.5) ** 2 + (across - 31.5) ** 2) < 20**2).float()[None, None]
+    red, green = (torch.tensor(c).view(1, 3, 1, 1) for c in ([1.0, 0, 0], [0, 1.0, 0]))
+    picture = red * alpha + green * (1 - alpha)
+    for size in ((40, 40), (100, 100)):
+        made, share = image.resize_visible(picture, alpha, size)
+        assert made.shape == (1, 3, *size)
+        assert share.shape == (1, 1, *size)
+        edge = ((share > 0.05) & (share < 0.95))[0, 0]
+        assert edge.any()
+        assert float(made[0, 1][edge].max()) < 0.02

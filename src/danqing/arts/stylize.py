@@ -239,15 +239,20 @@ def _arrange(request: Stylize, source: Picture, masks: Sequence[Tensor]) -> _Sce
     """Bring photo, alpha and masks to the asked size, and styles and masks to one share for each style and pixel."""
     import torch
 
-    from danqing.encode.image import fit, resize, to_tensor
+    from danqing.encode.image import fit, resize, resize_visible, to_tensor
 
     photo = fit(to_tensor(source), request.size or max(source.width, source.height))
-    height, width = photo.shape[-2:]
+    size = (photo.shape[-2], photo.shape[-1])
+    height, width = size
 
     def sized(flat: Tensor) -> Tensor:
         return resize(flat, (height, width))[0, 0].clamp(0, 1)
 
-    alpha = None if source.alpha is None else sized(torch.from_numpy(source.alpha)[None, None])
+    alpha = None
+    if source.alpha is not None:
+        clear = torch.from_numpy(source.alpha)[None, None]
+        photo, seen = resize_visible(to_tensor(source), clear, size)
+        alpha = seen[0, 0]
     mix = torch.tensor(request.mix or [1.0] * len(request.styles))
     share = (mix / mix.sum()).view(-1, 1, 1).expand(-1, height, width)
     if not masks:

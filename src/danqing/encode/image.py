@@ -88,6 +88,18 @@ def fit(x: Tensor, longer_side: int) -> Tensor:
     return resize(x, (max(1, round(height * scale)), max(1, round(width * scale))))
 
 
+def resize_visible(x: Tensor, alpha: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """A picture with transparency at another size: a colour counts as much as it is seen.
+
+    Without that, what lies hidden in transparent pixels seeps out at the edges. x (B, 3, H, W) and alpha (B, 1, H, W)
+    in [0, 1]; returns both at `size` (height, width). Where nothing is seen the colours are those of a plain resize.
+    """
+    light = resize(torch.cat([to_light(x) * alpha, alpha], dim=1), size)  # a map of four channels: averaged as it is
+    share = light[:, 3:].clamp(0, 1)
+    seen = to_coded(light[:, :3] / share.clamp_min(1e-6))
+    return torch.where(share > 1e-3, seen, resize(x, size)), share
+
+
 def to_light(x: Tensor) -> Tensor:
     """Coded sRGB in [0, 1] → linear light in [0, 1], any shape (IEC 61966-2-1)."""
     if x.device.type == "cpu" and x.dtype == torch.float32 and not x.requires_grad:
