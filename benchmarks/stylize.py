@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     parser.add_argument("--photo", type=Path, help="the photo to paint; scikit-learn's china.jpg unless given")
     parser.add_argument("--style", type=Path, help="the painting; scikit-learn's flower.jpg unless given")
-    parser.add_argument("--weights", type=Path, help="our backbone's weights; those of the catalog unless given")
+    parser.add_argument("--weights", type=Path, help="a backbone's weights; those of the catalog unless given")
     parser.add_argument("--size", type=int, default=512, help="px, longer side")
     parser.add_argument("--rounds", type=int, default=4, help="turns that each side takes")
     parser.add_argument("--out", type=Path, help="a folder for the pictures made")
@@ -212,7 +212,7 @@ def neural(options: argparse.Namespace) -> Result:
     from danqing.compute import seed
     from danqing.techniques import style_transfer as st
 
-    features = our_backbone(options.weights)
+    features = our_backbone(options.weights, "contrast")
     photo, painting = pictures(options)
     share = torch.ones(1, photo.shape[2], photo.shape[3])
     result: Result = {"size, px": f"{photo.shape[3]}×{photo.shape[2]}"}
@@ -281,7 +281,7 @@ def fast(options: argparse.Namespace) -> Result:
     tensors, about = catalog.weights("fast")
     painter = Painter(Config(**about["config"]))
     painter.load_state_dict(unpack(tensors))
-    artist = FastStyle(painter, our_backbone(options.weights))
+    artist = FastStyle(painter, our_backbone(None, "perceptual"))
     photo, painting = pictures(options)
     style = artist.style_of(painting)
     result: Result = {}
@@ -323,15 +323,15 @@ def large(options: argparse.Namespace) -> Result:
     return result
 
 
-def our_backbone(weights: Path | None) -> Any:
-    """The features of our backbone."""
+def our_backbone(weights: Path | None, name: str) -> Any:
+    """The features of our backbone: those of the file, or of the shipped one called `name`."""
     from danqing.catalog import catalog
     from danqing.compute import device
     from danqing.compute.checkpoint import load_weights, unpack
     from danqing.techniques.backbone import Backbone, Config, Extractor
 
     compute = device.choose()
-    tensors, about = load_weights(weights) if weights else catalog.weights("perceptual")
+    tensors, about = load_weights(weights) if weights else catalog.weights(name)
     network = Backbone(Config(**about["config"]))
     network.load_state_dict(unpack(tensors))
     return Extractor(network, compute)

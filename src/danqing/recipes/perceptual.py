@@ -1,8 +1,9 @@
-"""`perceptual`: our own backbone, trained to know two crops of one picture from the crops of all others.
+"""`perceptual`: our own backbones, trained to tell objects, styles and painters apart, or crops of pictures.
 
-Chen et al. 2020, "A Simple Framework for Contrastive Learning of Visual Representations", at the scale of one core: 32
-pictures a step. `objective=labels` learns to tell objects, styles and painters apart instead, all at once; `both` adds
-the two losses. Which one serves style transfer best was measured: docs/decisions/0005-backbone.md.
+`objective=labels` learns the names of objects, styles and painters, all at once; `contrast` learns without names, two
+crops of one picture from the crops of all others (Chen et al. 2020, "A Simple Framework for Contrastive Learning of
+Visual Representations", at the scale of one core: 32 pictures a step); `both` adds the two losses. The first ships as
+`perceptual`, the second as `contrast`; which serves what was measured: docs/decisions/0005-backbone.md.
 
 Data: a folder with metadata.jsonl, or a folder of such folders (`collections` names the ones to use). If labels are
 asked for, every text label of metadata.jsonl that has enough classes becomes a classification head. The shipped one
@@ -45,7 +46,7 @@ class Config:
     collections: str = "objects,paintings"  # folders of --data, comma separated; "." is --data itself
     labels: str = "label,style,artist"  # keys of metadata.jsonl that are learned where a collection has them
     least: int = 8  # training pictures that a class must have to be one
-    objective: str = "contrast"  # "contrast" (two crops of one picture, no labels), "labels" (classes) or "both"
+    objective: str = "labels"  # "labels" (classes), "contrast" (two crops of one picture, no labels) or "both"
     temperature: float = 0.2  # of the contrast; lower looks harder at the most similar other pictures
     embedding: int = 128  # numbers that describe a crop in the contrast
     blocks: tuple[tuple[int, int], ...] = backbone.Config.blocks  # channels x convolutions, shallow to deep
