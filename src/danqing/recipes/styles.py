@@ -218,7 +218,7 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
         chosen = works.typical(config.works) if earlier is None else works.find(earlier["facts"][name]["made_of"], name)
         pictures = [works.pictures[i] for i in chosen]
         if earlier is None:
-            exemplar = synthesise(pictures, config, extractor, number)
+            exemplar = synthesise([inner(p) for p in pictures], config, extractor, number)
             write(to_picture(exemplar), path / f"{name}.webp", quality=config.quality, force=True)
             made_of = [works.entries[i].sha256 for i in chosen]
             state["facts"][name] = facts(preset, own, exemplar, pictures) | {"made_of": made_of}
@@ -255,9 +255,9 @@ class _Works:
 
     @classmethod
     def of(cls, entries: Sequence[data.Entry], features: Extractor) -> _Works:
-        pixels, inner = data.Pixels(entries, 256), fast_style.Config()
+        pixels, settings = data.Pixels(entries, 256), fast_style.Config()
         pictures = [torch.from_numpy(p.copy()).permute(2, 0, 1)[None].float() / 255 for p in pixels.pixels]
-        measured = [fast_style.statistics(features(p, inner.layers), inner).cpu() for p in pictures]
+        measured = [fast_style.statistics(features(p, settings.layers), settings).cpu() for p in pictures]
         return cls(pixels.entries, pictures, torch.cat(measured))
 
     def typical(self, count: int) -> list[int]:
@@ -271,6 +271,17 @@ class _Works:
         if any(sha not in places for sha in hashes):
             raise BadRequest(f"the exemplar of {name!r} was made of works that --data no longer holds; make it anew")
         return [places[sha] for sha in hashes]
+
+
+def inner(painting: Tensor) -> Tensor:
+    """A painting (1, 3, h, w) without its outermost twenty-fifth on each side.
+
+    Half of our groups have scans with paper margins, mounts or frames, up to 10 of 256 px wide as a rule; in an
+    exemplar they came back as white bars.
+    """
+    height, width = painting.shape[-2:]
+    edge = min(height, width) // 25
+    return painting[..., edge : height - edge, edge : width - edge]
 
 
 LAYERS = (("relu1_1", 1.0), ("relu1_2", 1.0), ("relu2_1", 1.0), ("relu3_1", 1.0), ("relu4_1", 1.0))
