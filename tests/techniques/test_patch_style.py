@@ -1,5 +1,7 @@
 """Photos painted with patches: what comes back, and what it is made of."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -101,6 +103,20 @@ def test_a_style_with_the_larger_share_has_more_to_say():
         return float((painted[0, 0] - painted[0, 2]).mean())
 
     assert redness(0.9) > redness(0.5) + 0.1 > redness(0.1) + 0.2
+
+
+def test_a_picture_that_has_the_styles_colours_already_is_matched_as_it_is():
+    # Two halves, one in each style's colour: carried to each style, the picture's own spread would be added again.
+    styles = [tinted((0.7, 0.4, 0.3), 1), tinted((0.3, 0.4, 0.7), 2)]
+    photo = torch.cat([styles[0][..., :64, :36], styles[1][..., :64, :36]], 3)
+    share = torch.zeros(2, 64, 72)
+    share[0, :, :36], share[1, :, 36:] = 1, 1
+
+    def error(palette: float) -> float:
+        painted = paint(photo, styles, share, replace(QUICK, palette=palette))
+        return float((painted.mean((0, 2)) - photo.mean((0, 2))).abs().mean())
+
+    assert error(0.0) < 0.5 * error(1.0)
 
 
 def test_nothing_of_a_style_that_has_no_share():

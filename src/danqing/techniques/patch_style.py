@@ -66,6 +66,7 @@ class Config:
         2.0  # the most that an octave of the photo is amplified or damped toward the style's; 1: not at all
     )
     lift: float = 1.4  # the most that a pass amplifies an octave of the picture back to the style's; 1: not at all
+    palette: float = 1.0  # how far the photo's colours are carried to the style's beforehand; 0: it has them already
     recolor: float = 1.2  # the most that a pass stretches the colours back to the style's; 1: their mean only
 
 
@@ -190,7 +191,8 @@ class _Scene:
         colors, sized = [], []
         for style in styles:
             matrix, offset = color_transport(photo, style)
-            matrix, offset = s * matrix + (1 - s) * eye, s * offset
+            moved = s * config.palette
+            matrix, offset = moved * matrix + (1 - moved) * eye, moved * offset
             # Below full strength the palette lies between the photo's and the painting's, and so must the patches.
             if s < 1:
                 style = match_colors(style, _moved(photo, matrix, offset))
