@@ -1,0 +1,397 @@
+"""Sequence models that write one token after another, and one that fills gaps: training losses, sampling, constraints.
+
+Transformer: Vaswani et al. 2017, decoder only, with rotary positions (Su et al. 2021), RMSNorm before each part (Zhang
+and Sennrich 2019), SwiGLU (Shazeer 2020) and one matrix for embedding and output (Press and Wolf 2017). LSTM:
+Hochreiter and Schmidhuber 1997; GRU: Cho et al. 2014. The masked variant (Devlin et al. 2019) is the same Transformer
+without the causal mask.
+Departures: norms have no gain of their own but the last, since the layer that follows can learn it; recurrent layers
+after the first are residual; norms, rotation, attention, SwiGLU and cross-entropy have hand-written backward passes:
+on a CPU in bf16 elementwise passes and PyTorch's attention backward take the time, not the matrix products.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from danqing.errors import BadRequest
+
+ARCHITECTURES = ("transformer", "lstm", "gru")
+EPSILON = 1e-5  # under the root of a norm
+CHUNK = 1024  # rows of logits held at once by the loss; ≤ 32 MB in bf16 at 16,000 tokens, which the allocator keeps
+
+
+@dataclass(frozen=True)
+class Config:
+    """What defines a model; saved in the weights' header and enough to rebuild it."""
+
+    vocabulary: int
+    width: int = 256  # channels of a token
+    depth: int = 6
+    heads: int = 4  # of the Transformer; width / heads is even
+    context: int = 192  # tokens that the Transformer sees at once
+    architecture: str = "transformer"  # | "lstm" | "gru"
+    causal: bool = True  # False: the masked variant, which sees both sides
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise BadRequest(
+                f"architecture {self.architecture!r} is not known; it is one of {', '.join(ARCHITECTURES)}"
+            )
+        if min(self.vocabulary, self.width, self.depth, self.heads, self.context) < 1:
+            raise BadRequest("vocabulary, width, depth, heads and context are whole numbers of 1 or more")
+        if self.architecture == "transformer" and (self.width % self.heads or self.width // self.heads % 2):
+            raise BadRequest(
+                f"width {self.width} in {self.heads} heads: the width of a head must be a whole, even number"
+            )
+        if self.architecture != "transformer" and not self.causal:
+            raise BadRequest(f"the masked variant is a transformer; {self.architecture} reads one way only")
+        if not 0 <= self.dropout < 1:
+            raise BadRequest(f"dropout is {self.dropout}; it lies in [0, 1)")
+
+    @property
+    def hidden(self) -> int:
+        """Channels inside a SwiGLU: 8/3 of the width, so that three matrices weigh as much as two of 4, to 64."""
+        return max(64, round(self.width * 8 / 3 / 64) * 64)
+
+
+# --- parts with their own backward pass -------------------------------------------------------------------------------
+
+
+class _Norm(torch.autograd.Function):
+    """x / rms(x) over the last axis."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        exact = torch.promote_types(x.dtype, torch.float32)
+        square = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=exact).square_()
+        scale = square.div_(x.shape[-1]).add_(EPSILON).rsqrt_().to(x.dtype)
+        y = x * scale
+        ctx.save_for_backward(y, scale)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        y, scale = ctx.saved_tensors
+        (g,) = gradients
+        along = (g * y).sum(-1, keepdim=True).div_(-y.shape[-1])
+        return cast(Tensor, torch.addcmul(g, y, along).mul_(scale))
+
+
+def _norm(x: Tensor) -> Tensor:
+    return cast(Tensor, _Norm.apply(x))  # type: ignore[no-untyped-call]
+
+
+class _Rotate(torch.autograd.Function):
+    """Splits fused queries, keys and values by head and turns queries and keys by their position.
+
+    mixed (B, T, 3·C), turns (2, T, 1, D/2): cos, sin. Returns (3, B, H, T, D), contiguous.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, mixed: Tensor, turns: Tensor, heads: int) -> Tensor:
+        ctx.save_for_backward(turns)
+        b, t, c = mixed.shape
+        x = mixed.view(b, t, 3, heads, c // 3 // heads)
+        out = mixed.new_empty(3, b, heads, t, c // 3 // heads)
+        into = out.permute(1, 3, 0, 2, 4)  # (B, T, 3, H, D)
+        _turn(x, into, turns[0], turns[1])
+        into[:, :, 2].copy_(x[:, :, 2])
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (turns,) = ctx.saved_tensors
+        g = gradients[0].permute(1, 3, 0, 2, 4)
+        b, t, _, h, d = g.shape
+        out = g.new_empty(b, t, 3, h, d)
+        _turn(g, out, turns[0], -turns[1])
+        out[:, :, 2].copy_(g[:, :, 2])
+        return out.view(b, t, 3 * h * d), None, None
+
+
+def _turn(x: Tensor, out: Tensor, cos: Tensor, sin: Tensor) -> None:
+    """Turn pairs (i, i + D/2) of the first two of x (B, T, 3, H, D) into out. cos, sin (T, 1, D/2)."""
+    half = x.shape[-1] // 2
+    for part in (0, 1):
+        left, right = x[:, :, part, :, :half], x[:, :, part, :, half:]
+        torch.addcmul(left * cos, right, sin, value=-1, out=out[:, :, part, :, :half])
+        torch.addcmul(right * cos, left, sin, out=out[:, :, part, :, half:])
+
+
+class _Attend(torch.autograd.Function):
+    """softmax(q kᵀ / √D + mask) v for q, k, v (B·H, T, D); mask (T, T) or (B·H, 1 or T, T).
+
+    For a few hundred tokens the whole (T, T) table fits the cache: with matrix products alone, forward and
+    backward together took a fifth of the time of `scaled_dot_product_attention` at 96 tokens, half at 192.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+        ctx.scale = q.shape[-1] ** -0.5
+        scores = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=ctx.scale)
+        p = torch.softmax(scores, dim=-1)
+        ctx.save_for_backward(q, k, v, p)
+        return torch.bmm(p, v)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        q, k, v, p = ctx.saved_tensors
+        g = gradients[0].contiguous()
+        to_v = torch.bmm(p.transpose(1, 2), g)
+        to_p = torch.bmm(g, v.transpose(1, 2))
+        to_scores = torch.ops.aten._softmax_backward_data(to_p, p, -1, p.dtype).mul_(ctx.scale)
+        return torch.bmm(to_scores, k), torch.bmm(to_scores.transpose(1, 2), q), to_v, None
+
+
+class _SwiGLU(torch.autograd.Function):
+    """silu(gate) · up for x = [gate, up] (N, 2F)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        gate, up = x.chunk(2, dim=1)
+        opened = F.silu(gate)
+        ctx.save_for_backward(x, opened)
+        return opened * up
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        x, opened = ctx.saved_tensors
+        (g,) = gradients
+        gate, up = x.chunk(2, dim=1)
+        out = torch.empty_like(x)
+        to_gate, to_up = out.chunk(2, dim=1)
+        torch.mul(g, opened, out=to_up)
+        torch.ops.aten.silu_backward.grad_input(g * up, gate, grad_input=to_gate)
+        return out
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """Σ weight · −log softmax(x Wᵀ)[target], by chunks of rows, both gradients made on the way forward.
+
+    x (N, C), W (V, C) of one dtype; targets (N,) int64; weights (N,) float32. The N × V table passes memory three
+    times: written, made probabilities, read by the two products of the gradients. −log of the probability, which bf16
+    keeps to 0.4 %, is closer than a log-probability rounded to bf16 would be.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        total = x.new_zeros((), dtype=torch.float32)
+        to_x, to_weight = torch.empty_like(x), None
+        minus = x.new_full((CHUNK, 1), -1.0)
+        for start in range(0, len(x), CHUNK):
+            rows = slice(start, start + CHUNK)
+            part, target, share = x[rows], targets[rows, None], weights[rows, None]
+            p = torch.softmax(part @ weight.T, dim=-1)
+            surprise = p.gather(1, target).float().clamp_min_(1e-30).log_()
+            total -= (surprise * share).sum()
+            p.scatter_add_(1, target, minus[: len(part)])
+            share = share.to(x.dtype)
+            to_x[rows] = (p @ weight).mul_(share)
+            product = p.T @ (part * share)
+            to_weight = product if to_weight is None else to_weight.add_(product)
+        ctx.save_for_backward(to_x, torch.zeros_like(weight) if to_weight is None else to_weight)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        to_x, to_weight = ctx.saved_tensors
+        (g,) = gradients
+        return to_x * g.to(to_x.dtype), to_weight * g.to(to_weight.dtype), None, None
+
+
+# --- networks ---------------------------------------------------------------------------------------------------------
+
+
+def turns(start: int, stop: int, width: int, like: Tensor) -> Tensor:
+    """cos and sin of the rotary angles at positions start … stop − 1: (2, stop − start, 1, width/2), like `like`."""
+    rates = 10_000.0 ** -(torch.arange(0, width, 2, device=like.device, dtype=torch.float32) / width)
+    angles = torch.arange(start, stop, device=like.device, dtype=torch.float32)[:, None, None] * rates
+    return torch.stack([angles.cos(), angles.sin()]).to(like.dtype)
+
+
+class Block(nn.Module):
+    """Attention, then SwiGLU, each added to what came in."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.heads, self.dropout = config.heads, config.dropout
+        self.mix = nn.Linear(config.width, 3 * config.width, bias=False)  # queries, keys, values
+        self.out = nn.Linear(config.width, config.width, bias=False)
+        self.up = nn.Linear(config.width, 2 * config.hidden, bias=False)  # gate, up
+        self.down = nn.Linear(config.hidden, config.width, bias=False)
+
+    def forward(self, x: Tensor, angles: Tensor, mask: Tensor) -> Tensor:
+        """x (B, T, C); angles (2, T, 1, D/2); mask (T, T) or (B·H, 1, T), 0 or −inf. Returns (B, T, C)."""
+        b, t, c = x.shape
+        q, k, v = cast(Tensor, _Rotate.apply(self.mix(_norm(x)), angles, self.heads)).unbind(0)  # type: ignore[no-untyped-call]
+        seen = _Attend.apply(q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), mask)  # type: ignore[no-untyped-call]
+        x = self.add(x, self.out, seen.view(b, self.heads, t, -1).transpose(1, 2).reshape(b * t, c))
+        return self.add(x, self.down, self.think(_norm(x)))
+
+    def think(self, x: Tensor) -> Tensor:
+        """SwiGLU without its last product. x (B, T, C); returns (B·T, F)."""
+        return cast(Tensor, _SwiGLU.apply(self.up(x.flatten(0, 1))))  # type: ignore[no-untyped-call]
+
+    def add(self, x: Tensor, layer: nn.Linear, y: Tensor) -> Tensor:
+        """x (B, T, C) + layer(y (B·T, F)), in one pass where nothing is dropped."""
+        if self.dropout and self.training:
+            return x + F.dropout(layer(y), self.dropout).view_as(x)
+        return torch.addmm(x.flatten(0, 1), y, layer.weight.T).view_as(x)
+
+
+class Model(nn.Module):
+    """What all architectures share: one matrix for embedding and output, and a last norm with a gain."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocabulary, config.width)
+        self.gain = nn.Parameter(torch.ones(config.width))
+
+    def features(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Of every position before the output matrix: tokens (B, T) int64 → (B, T, C)."""
+        raise NotImplementedError
+
+    def forward(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Logits. tokens (B, T) int64 in [0, V); valid (B, T) bool, False at padding, for the masked variant only.
+
+        Returns (B, T, V) in the weights' dtype. A causal model needs no `valid`: padding stands to the right.
+        """
+        return F.linear(self.features(tokens, valid), self.embedding.weight)
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """tokens (B, T) → (B, T, C) of unit mean square, with dropout in training."""
+        x = _norm(self.embedding(tokens))
+        return F.dropout(x, self.config.dropout) if self.config.dropout and self.training else x
+
+
+class Transformer(Model):
+    """Decoder-only where causal, encoder-only where not."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            for layer in (block.mix, block.up):
+                nn.init.normal_(layer.weight, std=config.width**-0.5 / 2)
+            for layer, fan in ((block.out, config.width), (block.down, config.hidden)):
+                nn.init.normal_(layer.weight, std=(2 * config.depth * fan) ** -0.5 / 2)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+
+    def features(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
+        """See `Model.features`."""
+        config = self.config
+        length = tokens.shape[1]
+        if length > config.context:
+            raise BadRequest(f"{length} tokens are more than the model's context of {config.context}")
+        x = self.embed(tokens)
+        angles = turns(0, length, config.width // config.heads, x)
+        mask = x.new_zeros(1, 1)
+        if config.causal:
+            mask = x.new_full((length, length), -torch.inf).triu_(1)
+        elif valid is not None:
+            mask = x.new_zeros(valid.shape).masked_fill_(~valid, -torch.inf)
+            mask = mask[:, None, None].expand(-1, config.heads, -1, -1).reshape(-1, 1, length)
+        for block in self.blocks:
+            x = block(x, angles, mask)
+        return _norm(x) * self.gain
+
+
+class Recurrent(Model):
+    """LSTM or GRU layers; those after the first add to what came in."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        kind = {"lstm": nn.LSTM, "gru": nn.GRU}[config.architecture]
+        self.layers = nn.ModuleList(kind(config.width, config.width, batch_first=True) for _ in range(config.depth))
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        for layer in self.layers:
+            for name, p in layer.named_parameters():
+                if name.startswith("bias"):
+                    nn.init.zeros_(p)
+                    if config.architecture == "lstm" and name.startswith("bias_ih"):
+                        p.data[config.width : 2 * config.width] = 1  # remember, until taught to forget
+                elif name.startswith("weight_hh"):
+                    nn.init.orthogonal_(p)
+                else:
+                    nn.init.normal_(p, std=config.width**-0.5)
+
+    def features(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
+        """See `Model.features`."""
+        x = self.embed(tokens)
+        for i, layer in enumerate(self.layers):
+            y, _ = layer(x)
+            y = F.dropout(y, self.config.dropout, self.training) if self.config.dropout else y
+            x = x + y if i else y
+        return _norm(x) * self.gain
+
+
+def build(config: Config) -> Model:
+    """A model of this config with fresh weights from PyTorch's global generator, fp32, in training mode."""
+    return Transformer(config) if config.architecture == "transformer" else Recurrent(config)
+
+
+# --- losses -----------------------------------------------------------------------------------------------------------
+
+
+def loss(model: Model, tokens: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Weighted mean cross-entropy of each next token, in nats.
+
+    tokens (B, T + 1) int64; weights (B, T) float ≥ 0, of the targets tokens[:, 1:]: 0 at padding (to the right) and
+    wherever nothing is to be learned; all 1 when left out. Returns a scalar float32. Only positions of weight above 0
+    go through the output matrix.
+    """
+    features = model.features(tokens[:, :-1])
+    return _entropy(features, model.embedding.weight, tokens[:, 1:], weights)
+
+
+def masked_loss(
+    model: Model,
+    tokens: Tensor,
+    masked: Tensor,
+    mask: int,
+    valid: Tensor | None = None,
+) -> Tensor:
+    """Mean cross-entropy of the tokens behind the mask, in nats.
+
+    tokens (B, T) int64, whole; masked (B, T) bool: shown to the model as the token `mask`; valid (B, T) bool, False at
+    padding. Returns a scalar float32.
+    """
+    if model.config.causal:
+        raise BadRequest("masked_loss needs a model built with causal=False")
+    features = model.features(tokens.masked_fill(masked, mask), valid)
+    weights = masked.float() if valid is None else (masked & valid).float()
+    return _entropy(features, model.embedding.weight, tokens, weights)
+
+
+def _entropy(features: Tensor, output: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+    x, target = features.flatten(0, 1), targets.flatten()
+    if weights is None:
+        share = torch.full(target.shape, 1 / len(target), device=x.device)
+    else:
+        flat = weights.flatten().float()
+        wanted = flat.nonzero()[:, 0]
+        if len(wanted) < len(flat):
+            x, target, flat = x.index_select(0, wanted), target[wanted], flat[wanted]
+        share = flat / flat.sum().clamp_min(1e-12)
+    # In evaluation the logits are exact: fp32 products of whatever the features are.
+    if not torch.is_grad_enabled():
+        return _exact_entropy(x, output, target, share)
+    return cast(Tensor, _CrossEntropy.apply(x, output, target, share))  # type: ignore[no-untyped-call]
+
+
+def _exact_entropy(x: Tensor, output: Tensor, target: Tensor, share: Tensor) -> Tensor:
+    total = share.new_zeros(())
+    matrix = output.float()
+    for start in range(0, len(x), CHUNK):
+        rows = slice(start, start + CHUNK)
+        logits = x[rows].float() @ matrix.T
+        total += (F.cross_entropy(logits, target[rows], reduction="none") * share[rows]).sum()
+    return total
