@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from danqing.artwork.request import OnStep
     from danqing.training.run import Run
 
-NAMES = ("perceptual", "fast", "styles")
+NAMES = ("perceptual", "fast", "styles", "poet")
 
 
 @dataclass(frozen=True)
