@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import itertools
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 State = Literal["kept", "broken", "note", "unknown"]
@@ -75,11 +77,23 @@ class Form:
 
 @dataclass(frozen=True)
 class Tune:
-    """The usual pattern of a ci tune, one entry for each line."""
+    """The usual pattern of a ci tune, one entry for each line of verse."""
 
     name: str
     patterns: tuple[str, ...]  # 平 仄 中 for each character
     rhymes: tuple[str, ...]  # for each line the mark of its rhyme: lines with one mark rhyme together; "" for none
+
+
+def read_tunes(path: Path) -> dict[str, Tune]:
+    """The tunes of a table, under each of their names. A line there is its tones, the letter of its rhyme, its mark."""
+    found: dict[str, Tune] = {}
+    for name, entry in tomllib.loads(path.read_text(encoding="utf-8")).items():
+        lines = [re.fullmatch(r"([平仄中]+)([a-z]?).?", line) for line in entry["lines"]]
+        rows = [(line[1], line[2]) for line in lines if line]
+        tune = Tune(name, tuple(tones for tones, _ in rows), tuple(mark for _, mark in rows))
+        for other in (name, *entry.get("aliases", ())):
+            found.setdefault(other, tune)
+    return found
 
 
 def verses(text: str) -> tuple[str, ...]:
@@ -335,11 +349,16 @@ def _within(line: str, number: int, rhyming: bool) -> list[Finding]:
         found.append(Finding("ending", number, state, zh, en))
     if core[2:] == LEVEL * 3:
         found.append(Finding("three-level", number, "broken", "三平尾", "three level tones at the end"))
-    elif core[2:] == OBLIQUE * 3:
+    else:
+        found.append(Finding("three-level", number, "kept", "无三平尾", "no three level tones at the end"))
+    if core[2:] == OBLIQUE * 3:
         found.append(Finding("three-oblique", number, "note", "三仄尾（古人不避）", "three oblique tones at the end"))
-    if rhyming and core[1] == LEVEL and core[3:] == OBLIQUE + LEVEL and core[0] == core[2] == OBLIQUE:
-        zh, en = "孤平：除韵脚外只有一个平声", "a lone level tone: but for the rhyme, one level tone is left"
-        found.append(Finding("lone-level", number, "broken", zh, en))
+    if rhyming and core[1] == LEVEL and core[3:] == OBLIQUE + LEVEL:
+        if core[0] == core[2] == OBLIQUE:
+            zh, en = "除韵脚外只有一个平声", "but for the rhyme, one level tone is left"
+            found.append(Finding("lone-level", number, "broken", zh, en))
+        else:
+            found.append(Finding("lone-level", number, "kept", "不犯孤平", "no lone level tone"))
     return found
 
 
@@ -366,13 +385,13 @@ def _repeated(lines: Sequence[str]) -> list[Finding]:
     text = "\n".join(re.sub(r"(.)\1", r"\1", line) for line in lines)
     twice = [char for char, count in Counter(text.replace("\n", "")).items() if count > 1]
     if not twice:
-        return [Finding("repeated", 0, "note", "没有重复的字", "no character stands twice")]
+        return [Finding("repeated", 0, "note", "无", "none")]
     found = []
     for number, line in enumerate(text.split("\n"), 1):
         here = [char for char in dict.fromkeys(line) if char in twice]
         if here:
             listed = "、".join(here)
-            found.append(Finding("repeated", number, "note", f"重字：{listed}", f"repeated characters: {listed}"))
+            found.append(Finding("repeated", number, "note", listed, listed.replace("、", ", ")))
     return found
 
 
@@ -384,8 +403,8 @@ def _parallel(lines: Sequence[str], tones: Sequence[str], number: int) -> Findin
     matched, known, doubled = parallel(upper, lower)
     opposed = sum(1 for a, b in zip(tones[number], tones[number + 1], strict=True) if a != b or a == "◐")
     same = [a for a, b in zip(upper, lower, strict=True) if a == b]
-    zh = f"对仗估计：{known} 处可比，{matched} 处同类；{opposed}/{len(upper)} 处平仄不同"
-    en = f"parallelism, an estimate: of {known} places known, {matched} are of one kind; tones differ at {opposed}"
+    zh = f"估计：{known} 处可比，{matched} 处同类；{opposed}/{len(upper)} 处平仄不同"
+    en = f"an estimate: of {known} places known, {matched} are of one kind; tones differ at {opposed}"
     if doubled:
         zh, en = zh + "；叠字相对" if doubled == 2 else zh, en + "; doubled words match" if doubled == 2 else en
     if same:
@@ -499,10 +518,12 @@ def _ci_rhyme(
     ends = [(i, lines[i][-1], tune.patterns[i][-1]) for i in places]
     counts = Counter(g for _, char, tone in ends for g in sounds.ci_rhymes(char, None if tone == "中" else tone))
     group = max(sorted(counts), key=lambda name: counts[name]) if counts else ""
+    # Early ci rhymes by the groups of shi, some of which the classes cut in two: 杯 and 来 are both 十灰.
+    narrow = {g for _, char, _ in ends if group in sounds.ci_rhymes(char) for g in sounds.rhymes(char, LEVEL)}
     found = []
     for i, char, tone in ends:
         own = sounds.ci_rhymes(char, None if tone == "中" else tone)
-        if group in own:
+        if group in own or (tone == LEVEL and narrow & sounds.rhymes(char, LEVEL)):
             rhymes[i] = group
             found.append(Finding("rhyme", i + 1, "kept", f"“{char}”押{group}", f"{char} rhymes in {group}"))
         elif not sounds.ci_rhymes(char):

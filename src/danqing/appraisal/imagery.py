@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LEXICON = Path(__file__).parent / "imagery.toml"
+_ONE_THING = ("sky", "weather", "season", "time", "water", "land", "frontier", "feeling")  # words for much the same
 MOODS_ZH = {
     "joy": "喜",
     "sorrow": "悲",
@@ -53,6 +54,29 @@ def neighbours(word: str, language: str) -> tuple[str, ...]:
     images, _, _ = _lexicon()
     names = {name for other, name in images[language] if other == word or (language == "zh" and other in word)}
     return tuple(other for other, name in images[language] if name in names and other != word)
+
+
+def translated(text: str) -> list[str]:
+    """The Chinese words for the images of an English text, in the order in which they stand in it."""
+    names = _translations()
+    found = []
+    for word in re.findall(r"[a-z]+", text.casefold()):
+        stem = next((w for w in (word, word.removesuffix("s"), word.removesuffix("es")) if w in names), "")
+        if stem and names[stem] not in found:
+            found.append(names[stem])
+    return found
+
+
+@functools.cache
+def _translations() -> dict[str, str]:
+    """English word → Chinese word; where an image gathers many kinds of things (a fox, a lion), only its first word."""
+    images = tomllib.loads(LEXICON.read_text(encoding="utf-8"))["images"]
+    found: dict[str, str] = {}
+    for entry in images.values():
+        words = entry["en"].split()
+        for word in words if entry["kind"] in _ONE_THING else words[:1]:
+            found.setdefault(word, entry["zh"].split()[0])
+    return found
 
 
 def parallel(upper: str, lower: str) -> tuple[int, int, int]:
