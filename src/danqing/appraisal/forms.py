@@ -112,7 +112,7 @@ def judge(
     if form.startswith("词:") or form == "词":
         name = form.removeprefix("词").removeprefix(":")
         return _ci(lines, sounds, tunes[name]) if name in tunes else _ancient(lines, sounds, form)
-    if form in REGULATED:
+    if form in REGULATED or form.endswith("排律"):
         return _regulated(lines, sounds, form)
     if form == "对联":
         return _couplet(lines, sounds)
