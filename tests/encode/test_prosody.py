@@ -74,10 +74,11 @@ def test_what_the_book_lacks_is_estimated_with_a_confidence(old):
 
 def test_ci_rhymes_more_widely(old):
     assert old.ci_rhymes("东") == old.ci_rhymes("冬") == {"第1部平"}
-    assert old.ci_rhymes("来") == {"第5部平"}
-    assert old.ci_rhymes("杯") == {"第3部平"}
-    assert old.ci_rhymes("魂") == {"第6部平"}
-    assert old.ci_rhymes("原") == {"第7部平"}
+    assert old.usual_ci_rhymes("来") == {"第5部平"}
+    assert old.usual_ci_rhymes("杯") == {"第3部平"}
+    assert old.ci_rhymes("回", "平") == old.ci_rhymes("来", "平") == {"第3部平", "第5部平"}
+    assert old.usual_ci_rhymes("魂") == {"第6部平"}
+    assert old.usual_ci_rhymes("原") == {"第7部平"}
     assert old.ci_rhymes("月") == old.ci_rhymes("雪") == {"第18部入"}
     listed = [g.rstrip("*") for groups in CI_CLASSES.values() for g in groups.split()]
     assert set(listed) == set(old.groups())

@@ -112,12 +112,15 @@ class Prosody:
         return frozenset(g for _, g in found)
 
     def ci_rhymes(self, char: str, tone: str | None = None) -> frozenset[str]:
-        """The classes in which it rhymes in ci: 第3部平, 第3部仄, 第18部入 … In the modern book a class is a group."""
+        """The classes in which it rhymes in ci: 第3部平, 第3部仄, 第18部入 … In the modern book a class is a group.
+
+        A group that two classes share gives both: many poets rhymed 回 with 来, as in shi.
+        """
         pairs = ((t, g) for t, g in self._readings.get(char, ()) if tone in (None, t))
-        return frozenset(self._class(t, g, char) for t, g in pairs)
+        return frozenset(c for t, g in pairs for c in self._both_classes(t, g))
 
     def usual_ci_rhymes(self, char: str, tone: str | None = None) -> frozenset[str]:
-        """As `ci_rhymes`, of the groups that `usual_rhymes` keeps."""
+        """As `ci_rhymes`, of the groups that `usual_rhymes` keeps, each character in its own half of a shared group."""
         kept = self.usual_rhymes(char, tone)
         pairs = ((t, g) for t, g in self._readings.get(char, ()) if tone in (None, t) and g in kept)
         return frozenset(self._class(t, g, char) for t, g in pairs)
@@ -158,6 +161,12 @@ class Prosody:
         return tuple(self._tones)
 
     # --- how the table is read --------------------------------------------------------------------------------------
+
+    def _both_classes(self, tone: str, group: str) -> set[str]:
+        if self.book == "modern":
+            return {f"{group}{tone}"}
+        numbers = (n for n, groups in CI_CLASSES.items() if group in groups.replace("*", "").split())
+        return {f"第{n}部{'入' if n >= 15 else tone}" for n in numbers}
 
     def _class(self, tone: str, group: str, char: str) -> str:
         if self.book == "modern":
