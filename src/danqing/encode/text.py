@@ -186,7 +186,7 @@ class Controls:
     dynasty: str = ""  # "唐" or "宋"
     poet: str = ""
     tune: str = ""  # of a ci: "浣溪沙"
-    start: str = ""  # "level" or "oblique": the tone of the second character of line 1
+    start: str = ""  # "level" or "oblique", the tone of the second character of line 1; of a story: "opening"
     rhyme: str = ""  # rhyme group: "一东"
     topics: tuple[str, ...] = ()
     title: str = ""
@@ -211,8 +211,9 @@ def prompt(vocabulary: Vocabulary, controls: Controls) -> list[int]:
             like = [s.strip("<>").partition(":")[2] or s for s in vocabulary.specials if s.startswith(kind)][:12]
             raise BadRequest(f"the model knows no {name}; among those it knows: {', '.join(like)}")
         ids.append(vocabulary.id(name))
+    space = " " if isinstance(vocabulary, Pieces) else ""  # inside a sentence a word's piece begins with its space
     for topic in controls.topics:
-        ids += [vocabulary.id(TOPIC), *vocabulary.encode(topic)]
+        ids += [vocabulary.id(TOPIC), *vocabulary.encode(space + topic)]
     if controls.title:
-        ids += [vocabulary.id(TITLE), *vocabulary.encode(controls.title)]
+        ids += [vocabulary.id(TITLE), *vocabulary.encode(space + controls.title)]
     return [*ids, vocabulary.id(TEXT)]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from danqing.artwork.request import OnStep
     from danqing.training.run import Run
 
-NAMES = ("perceptual", "fast", "styles", "poet")
+NAMES = ("perceptual", "fast", "styles", "poet", "poet_lstm", "story", "reviser", "origins")
 
 
 @dataclass(frozen=True)

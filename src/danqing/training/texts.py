@@ -13,8 +13,8 @@ import itertools
 import json
 import lzma
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -86,22 +86,16 @@ def segments(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Work:
-    """A work of prose, or a chapter of one: paragraphs without empty lines between them."""
+    """A work of prose or verse, or a chapter of one."""
 
-    paragraphs: tuple[str, ...]
+    paragraphs: tuple[str, ...]  # paragraphs or stanzas, without empty lines
     title: str = ""
-    source: str = ""  # the file's name
-    _own: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    book: str = ""  # sha256 of the book that it is a chapter of, where the split goes by books
 
-    @property
-    def text(self) -> str:
-        """The paragraphs, one to a line."""
-        return "\n".join(self.paragraphs)
-
-    @property
+    @cached_property
     def sha256(self) -> str:
-        """Of its text."""
-        return self._own.setdefault("sha256", sha256(self.text))
+        """Of its book, or of its own paragraphs: what decides the split."""
+        return self.book or sha256("\n".join(self.paragraphs))
 
 
 def find(root: Path, names: str, kinds: Sequence[str] = SUFFIXES) -> list[Path]:
@@ -206,43 +200,60 @@ def form_of(lines: Sequence[str]) -> str:
     return FORMS.get((len(parts), lengths.pop()), "古诗") if len(lengths) == 1 else "古诗"
 
 
-_CHAPTER = re.compile(r"^(?:# Title: .*|第[一二三四五六七八九十百零〇○]{1,7}回[\s　].*|#{2,4} .*)$")
+_BOOK = re.compile(r"^# Title: ")
+CHAPTER = re.compile(r"^(?:#{1,4} .*|\*\*[^*]+\*\*|第[一二三四五六七八九十百零〇○]{1,7}回[\s　].*|《[^》]+》\S{2,8})$")
+_ASIDE = re.compile(r"[-*_ ]{3,}|_.*_|\[.*\]|## (?:Author|Year): .*")  # rules, remarks, what is known of the book
 _BLOCK = 20_000  # characters of a work that has neither chapters nor headings
+_BOOKS = 20  # a file of so many books is split by books, one of fewer by chapters
 
 
-def works(path: Path, chapter: re.Pattern[str] = _CHAPTER) -> list[Work]:
-    """A file of prose as works: cut at its headings; one without any is cut into blocks of about 20,000 characters.
+def works(path: Path, chapter: re.Pattern[str] = CHAPTER, least: int = 200) -> list[Work]:
+    """A file of prose or verse as works: cut at its headings; what has none is cut into blocks of 20,000 characters.
 
-    A heading is a line that `chapter` matches: a Markdown title, or 第…回. It is the title of what follows.
+    A heading is a line that `chapter` matches: a Markdown title, one in bold, or 第…回. It is the title of what
+    follows. Works of fewer than `least` characters are left out.
     """
-    found: list[Work] = []
-    title = ""
-    gathered: list[str] = []
-    lines = [*read(path).replace("\r\n", "\n").split("\n"), "# Title: end"]
-    for line in lines:
-        if chapter.match(line.strip()) or line == "# Title: end":
-            if sum(map(len, gathered)) > 200:
-                found += _blocks(tuple(gathered), title, path.name)
-            title, gathered = line.strip("# 　").removeprefix("Title: "), []
-        elif line.strip():
-            gathered.append(line.strip(" 　\t\ufeff"))
+    books: list[list[str]] = [[]]
+    for line in read(path).replace("\r\n", "\n").split("\n"):
+        if _BOOK.match(line):
+            books.append([])
+        books[-1].append(line.strip(" 　\t\ufeff"))
+    found = []
+    for lines in books:
+        own = sha256("\n".join(lines)) if len(books) > _BOOKS else ""
+        for title, paragraphs in _chapters(lines, chapter):
+            if sum(map(len, paragraphs)) >= least:
+                found += [Work(tuple(block), title, own) for block in _blocks(paragraphs)]
     return found
 
 
-def _blocks(paragraphs: tuple[str, ...], title: str, source: str) -> list[Work]:
-    """One work, or several where it is longer than twice a block."""
+def _chapters(lines: Sequence[str], chapter: re.Pattern[str]) -> Iterator[tuple[str, list[str]]]:
+    """(title, paragraphs) of each chapter; the lines of a stanza stay together."""
+    title = ""
+    gathered: list[str] = []
+    stanza: list[str] = []
+    for line in [*lines, "# end"]:
+        heading = chapter.match(line) and not _ASIDE.fullmatch(line)
+        if (heading or not line) and stanza:
+            gathered.append("\n".join(stanza))
+            stanza = []
+        if heading:
+            yield title, gathered
+            title, gathered = line.strip("#*_ 　"), []
+        elif line and not _ASIDE.fullmatch(line):
+            stanza.append(line)
+
+
+def _blocks(paragraphs: Sequence[str]) -> list[list[str]]:
+    """The paragraphs in one block, or in several where they are longer than two."""
     if sum(map(len, paragraphs)) < 2 * _BLOCK:
-        return [Work(paragraphs, title, source)]
-    blocks: list[Work] = []
-    part: list[str] = []
-    size = 0
+        return [list(paragraphs)]
+    blocks: list[list[str]] = [[]]
     for paragraph in paragraphs:
-        part.append(paragraph)
-        size += len(paragraph)
-        if size >= _BLOCK:
-            blocks.append(Work(tuple(part), title, source))
-            part, size = [], 0
-    return [*blocks, Work(tuple(part), title, source)] if part else blocks
+        if sum(map(len, blocks[-1])) >= _BLOCK:
+            blocks.append([])
+        blocks[-1].append(paragraph)
+    return blocks
 
 
 T = TypeVar("T", bound=Hashed)

@@ -55,7 +55,7 @@ THEMES: dict[str, tuple[str, str, int]] = {
     "豪放": ("侠|剑|大风|壮", "剑豪壮雄侠万千气龙虎", 5),
 }  # fmt: skip
 # Characters that say too little to be a topic by themselves.
-_EMPTY = frozenset(
+EMPTY = frozenset(
     "不无有一人何来上中自时此为如相日生下得今还已未更又可谁知出去与之是向在从应见多前后到同间里因欲似须看入能非其于"
     "也者而以乃且若但只却莫即便犹尚曾既将使令教被把那这个些几两三四五六七八九十百千万半成当须闻行开过起落满长高深远"
     "大小新旧好难易足老少年岁处所事物身心我君子吾汝尔他谓言说道作首和次韵题赠寄送答酬呈其二"
@@ -82,7 +82,13 @@ class Anthology:
         if not training:
             raise BadRequest(f"{root} holds too few poems: none is left to train on; give at least twenty")
         prosody = Prosody.load()
-        return cls(training, held or training[:2], vocabulary(training, prosody), topic_words(training), prosody)
+        return cls(
+            training,
+            held or training[:2],
+            vocabulary(training, prosody),
+            topic_words([p.text for p in training]),
+            prosody,
+        )
 
     def fair(self) -> list[Poem]:
         """The held-out poems that share no line with the training part; all of them where none is left."""
@@ -106,21 +112,21 @@ def vocabulary(poems: Sequence[Poem], prosody: Prosody | None) -> Characters:
     return Characters(kept, names)
 
 
-def topic_words(poems: Sequence[Poem], most: int = 6000) -> dict[str, float]:
-    """Words of one or two characters that tell poems apart, with what a mention of each says, in bits.
+def topic_words(documents: Sequence[str], most: int = 6000, least: int = 40) -> dict[str, float]:
+    """Words of one or two characters that tell texts apart, with what a mention of each says, in bits.
 
     Pairs: neighbours that stand together far more often than chance (pointwise mutual information). Single characters:
-    those in less than an eighth of the poems, without the empty words.
+    those in less than a sixth of the texts, without the empty words.
     """
-    singles, pairs = texts.count_words(p.text for p in poems)
-    least = max(2, min(40, len(poems) // 100))
-    bound = texts.association(pairs, singles, sum(len(p.text) for p in poems), least)
-    good = [p for p, bits in bound.items() if bits > 2.5 and not (p[0] in _EMPTY and p[1] in _EMPTY)]
+    singles, pairs = texts.count_words(documents)
+    least = max(2, min(least, len(documents) // 100))
+    bound = texts.association(pairs, singles, sum(map(len, documents)), least)
+    good = [p for p, bits in bound.items() if bits > 2.5 and not (p[0] in EMPTY and p[1] in EMPTY)]
     good.sort(key=lambda p: (-pairs[p] * bound[p], p))
-    found = {p: float(np.log2(len(poems) / pairs[p])) for p in good[:most]}
+    found = {p: float(np.log2(len(documents) / pairs[p])) for p in good[:most]}
     for c, count in sorted(singles.items()):
-        if least <= count <= max(len(poems) / 6, 2) and c not in _EMPTY:
-            found[c] = float(np.log2(len(poems) / count)) / 2
+        if least <= count <= max(len(documents) / 6, 2) and c not in EMPTY:
+            found[c] = float(np.log2(len(documents) / count)) / 2
     return found
 
 
