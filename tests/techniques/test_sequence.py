@@ -70,6 +70,18 @@ def test_reading_step_by_step_gives_the_logits_of_the_whole(architecture, parts)
 
 
 @pytest.mark.parametrize("architecture", WRITERS)
+def test_writing_follows_the_weights_in_bf16_too(architecture):
+    net, x = model(architecture).bfloat16(), tokens(3, 12)
+    for _ in range(2):
+        whole = net(x)[:, -1].float()
+        _, memory = net.step(x[:, :7], net.start(3))
+        logits, _ = net.step(x[:, 7:], memory)
+        assert (logits.float() - whole).abs().max() < 0.05 * whole.abs().max()
+        with torch.no_grad():
+            net.embedding.weight.copy_(net.embedding.weight.flip(0))  # another model: nothing old may remain
+
+
+@pytest.mark.parametrize("architecture", WRITERS)
 def test_rows_of_a_memory_can_be_picked_in_any_order(architecture):
     net, x = model(architecture), tokens(3, 6)
     _, memory = net.step(x[:, :5], net.start(3))

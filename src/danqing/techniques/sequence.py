@@ -11,6 +11,7 @@ on a CPU in bf16 elementwise passes and PyTorch's attention backward take the ti
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
@@ -240,23 +241,44 @@ class Block(nn.Module):
         rows = cast(Tensor, _Think.apply(rows, _norm(rows), self.up.weight, self.down.weight))  # type: ignore[no-untyped-call]
         return rows.view_as(x)
 
-    def step(self, x: Tensor, angles: Tensor, held: Tensor, start: int) -> Tensor:
+    def step(self, x: Tensor, angles: Tensor, held: Tensor, start: int, layers: Sequence[Linear]) -> Tensor:
         """x (B, n, C) of positions start … start + n − 1; held (2, B, H, context, D), keys and values, written to.
 
-        angles: from `rotary`, of these positions. Returns (B, n, C).
+        angles: from `rotary`, of these positions; layers: mix, out, up, down as `_prepared` gives them.
+        Returns (B, n, C).
         """
         b, n, c = x.shape
-        qkv = self.mix(_norm(x)).view(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4).contiguous()
-        qkv = turned(qkv, angles)
+        mix, out, up, down = layers
+        qkv = mix(x * _scale(x)).view(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4).contiguous()
+        q = turned(qkv, angles)[0]
         held[:, :, :, start : start + n] = qkv[1:]
-        k, v = held[:, :, :, : start + n].flatten(1, 2)
-        scores = torch.bmm(qkv[0].flatten(0, 1), k.transpose(1, 2))
-        if n > 1:
-            scores += scores.new_full((n, start + n), -torch.inf).triu_(start + 1)
-        seen = torch.bmm(torch.softmax(scores, dim=-1), v).view(b, self.heads, n, -1).transpose(1, 2).reshape(b, n, c)
-        x = x + self.out(seen)
-        gate, up = self.up(_norm(x)).chunk(2, dim=-1)
-        return cast(Tensor, x + self.down(F.silu(gate).mul_(up)))
+        k, v = held[:, :, :, : start + n]
+        mask = None if n == 1 else torch.ones(n, start + n, dtype=torch.bool, device=x.device).tril_(start)
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)  # forward alone, it is the faster way
+        x = x + out(seen.transpose(1, 2).reshape(b, n, c))
+        gate, passed = up(x * _scale(x)).chunk(2, dim=-1)
+        return x + down(F.silu(gate).mul_(passed))
+
+
+Linear = Callable[[Tensor], Tensor]
+
+
+def _prepared(weight: Tensor) -> Linear:
+    """x → x Wᵀ, with the weight laid out for the processor's matrix units once where it is bf16 on a CPU.
+
+    For a few rows of x the time goes to reading the weight, which PyTorch would lay out anew at every call.
+    """
+    onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    fits = onednn and weight.device.type == "cpu" and weight.dtype == torch.bfloat16
+    if fits and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        laid_out = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), 16)
+        return lambda x: cast(Tensor, torch.ops.mkldnn._linear_pointwise(x, laid_out, None, "none", [], ""))
+    return lambda x: F.linear(x, weight)
+
+
+# The prepared layers of models that write, and what the weights were when they were made. Not an attribute of the
+# model, which must remain a thing that can be copied and saved.
+_PREPARED: weakref.WeakKeyDictionary[nn.Module, tuple[Any, list[Linear]]] = weakref.WeakKeyDictionary()
 
 
 class Memory(Protocol):
@@ -276,11 +298,12 @@ class Memory(Protocol):
 class _KeysAndValues:
     held: Tensor  # (depth, 2, B, H, context, D)
     angles: Tensor  # (2, 2, context, D)
+    layers: list[Linear]  # see `Transformer.layers`
     length: int = 0
 
     def pick(self, rows: Sequence[int]) -> _KeysAndValues:
         index = torch.tensor(rows, device=self.held.device)
-        return _KeysAndValues(self.held.index_select(2, index), self.angles, self.length)
+        return _KeysAndValues(self.held.index_select(2, index), self.angles, self.layers, self.length)
 
 
 @dataclass
@@ -329,10 +352,6 @@ class Model(nn.Module):
     def step(self, tokens: Tensor, memory: Any) -> tuple[Tensor, Any]:
         """Read on: tokens (B, n) int64. Returns the logits after the last one, (B, V), and the memory, grown by n."""
         raise NotImplementedError
-
-    def last(self, x: Tensor) -> Tensor:
-        """Logits (B, V) of the last position of x (B, n, C)."""
-        return F.linear(_norm(x[:, -1]) * self.gain, self.embedding.weight)
 
     def embed(self, tokens: Tensor) -> Tensor:
         """tokens (B, T) → (B, T, C) of unit mean square, with dropout in training."""
@@ -384,7 +403,7 @@ class Transformer(Model):
             raise BadRequest("a masked model fills gaps (`fill`); it cannot write one token after another")
         width = config.width // config.heads
         held = like.new_empty(config.depth, 2, batch, config.heads, config.context, width)
-        return _KeysAndValues(held.detach(), rotary(0, config.context, width, like.detach()))
+        return _KeysAndValues(held.detach(), rotary(0, config.context, width, like.detach()), self.layers())
 
     @torch.inference_mode()
     def step(self, tokens: Tensor, memory: _KeysAndValues) -> tuple[Tensor, _KeysAndValues]:
@@ -392,13 +411,27 @@ class Transformer(Model):
         start, stop = memory.length, memory.length + tokens.shape[1]
         if stop > self.config.context:
             raise BadRequest(f"{stop} tokens are more than the model's context of {self.config.context}")
-        x = _norm(self.embedding(tokens.to(self.gain.device)))
+        x = self.embedding(tokens.to(self.gain.device))
+        x = x * _scale(x)
         angles = memory.angles[:, :, start:stop]
-        for block, held in zip(self.blocks, memory.held, strict=True):
-            assert isinstance(block, Block)
-            x = block.step(x, angles, held, start)
+        for i, (block, held) in enumerate(zip(self.blocks, memory.held, strict=True)):
+            x = cast(Block, block).step(x, angles, held, start, memory.layers[4 * i : 4 * i + 4])
         memory.length = stop
-        return self.last(x), memory
+        x = x[:, -1]
+        return memory.layers[-1](x * _scale(x) * self.gain), memory
+
+    def layers(self) -> list[Linear]:
+        """Every matrix as a function made ready for few rows: mix, out, up, down of each block; the output."""
+        weights: list[Tensor] = []
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            weights += [block.mix.weight, block.out.weight, block.up.weight, block.down.weight]
+        weights.append(self.embedding.weight)
+        stamp = [(w.data_ptr(), 0 if w.is_inference() else w._version) for w in weights]
+        found = _PREPARED.get(self)
+        if found is None or found[0] != stamp:
+            found = _PREPARED[self] = (stamp, [_prepared(w) for w in weights])
+        return found[1]
 
 
 class Recurrent(Model):
@@ -442,7 +475,9 @@ class Recurrent(Model):
             y, state = layer(x, state)
             x = x + y if i else y
             states.append(state)
-        return self.last(x), _States(states, memory.length + tokens.shape[1])
+        return F.linear(_norm(x[:, -1]) * self.gain, self.embedding.weight), _States(
+            states, memory.length + tokens.shape[1]
+        )
 
 
 def build(config: Config) -> Model:
