@@ -11,6 +11,7 @@ from danqing.appraisal.forms import Tune, judge, read_tunes
 from danqing.encode.prosody import Prosody
 
 SPRING = "国破山河在，城春草木深。感时花溅泪，恨别鸟惊心。烽火连三月，家书抵万金。白头搔更短，浑欲不胜簪。"
+SECOND, THIRD = "感时花溅泪，恨别鸟惊心。", "烽火连三月，家书抵万金。"
 HEIGHT = (
     "风急天高猿啸哀，渚清沙白鸟飞回。无边落木萧萧下，不尽长江滚滚来。万里悲秋常作客，百年多病独登台。"
     "艰难苦恨繁霜鬓，潦倒新停浊酒杯。"
@@ -51,7 +52,9 @@ def test_regulated_poems_by_the_masters_keep_every_rule(sounds: Prosody, text: s
     assert opening in [finding.zh for finding in form.findings]
     assert len(form.tones) == len(form.lines) == len(form.pattern)
     for tones, pattern in zip(form.tones, form.pattern, strict=True):
-        assert all((t, p) not in {("○", "仄"), ("●", "平")} or text == LAKE for t, p in zip(tones, pattern, strict=True))
+        assert all(
+            (t, p) not in {("○", "仄"), ("●", "平")} or text == LAKE for t, p in zip(tones, pattern, strict=True)
+        )
 
 
 def test_rhymes_are_named_where_they_stand(sounds: Prosody):
@@ -68,7 +71,13 @@ def test_rhymes_are_named_where_they_stand(sounds: Prosody):
         (SPRING, "感时花", "感事花", "alternation", 3),
         (SPRING, "连三月", "连三秋", "ending", 5),
         (SPRING, "国破山河在", "山川春尚在", "opposition", 2),
-        (SPRING, "感时花溅泪，恨别鸟惊心。烽火连三月，家书抵万金", "烽火连三月，家书抵万金。感时花溅泪，恨别鸟惊心", "agreement", 3),
+        (
+            SPRING,
+            "感时花溅泪，恨别鸟惊心。烽火连三月，家书抵万金",
+            "烽火连三月，家书抵万金。感时花溅泪，恨别鸟惊心",
+            "agreement",
+            3,
+        ),
         (SPRING, "家书抵万金", "一书抵万金", "lone-level", 6),
         (SPRING, "草木深", "草山深", "alternation", 2),
         (AUTUMN, "清泉石上流", "清泉石上", "length", 4),
@@ -107,7 +116,12 @@ def test_couplets(sounds: Prosody):
     good = judge("海内存知己，天涯若比邻。", sounds)
     assert good.name == "对联"
     assert good.kept
-    for lower, rule in (("天涯若比海", "shared"), ("天涯若比户", "ending"), ("万里若比邻", "mirror"), ("天涯邻", "length")):
+    for lower, rule in (
+        ("天涯若比海", "shared"),
+        ("天涯若比户", "ending"),
+        ("万里若比邻", "mirror"),
+        ("天涯邻", "length"),
+    ):
         broken = judge(f"海内存知己，{lower}。", sounds, form="对联").broken
         assert rule in {finding.rule for finding in broken}, lower
 
@@ -127,7 +141,9 @@ def test_ci_is_held_against_its_tune(sounds: Prosody, tmp_path: Path):
         assert (rule, line) in [(finding.rule, finding.line) for finding in broken]
     assert not judge(SAND[:-8], sounds, form="词:浣溪沙", tunes=tunes).kept
     table = tmp_path / "tunes.toml"
-    table.write_text('["浣溪沙"]\nlines = ["中仄平平中仄平a，", "中平中仄仄平平a。"]\naliases = ["小庭花"]\n', encoding="utf-8")
+    table.write_text(
+        '["浣溪沙"]\nlines = ["中仄平平中仄平a，", "中平中仄仄平平a。"]\naliases = ["小庭花"]\n', encoding="utf-8"
+    )
     assert read_tunes(table)["小庭花"].rhymes == ("a", "a")
 
 

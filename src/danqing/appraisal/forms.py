@@ -137,7 +137,7 @@ def _found(lines: tuple[str, ...], sounds: Sounds, title: str, tunes: Mapping[st
         return max((_ci(lines, sounds, tune) for tune in fitting), key=_share_kept)
     half = len(lines) // 2
     if len(lines) in (4, 6) and lengths[:half] == lengths[half:] and len(set(lengths)) > 1:
-        return _couplet(("".join(lines[:half]), "".join(lines[half:])), sounds)
+        return _couplet(lines, sounds)
     if len(set(lengths)) == 1 and lengths[0] in (5, 7) and len(lines) >= 10 and len(lines) % 2 == 0:
         long = _regulated(lines, sounds, "五言排律" if lengths[0] == 5 else "七言排律")
         return long if _share_kept(long) >= SURELY else _ancient(lines, sounds, "古诗")
@@ -435,40 +435,58 @@ def _ancient(lines: tuple[str, ...], sounds: Sounds, name: str) -> Form:
 
 
 def _couplet(lines: tuple[str, ...], sounds: Sounds) -> Form:
-    """Two lines of one length, tones mirrored where they weigh, nothing shared."""
-    if len(lines) != 2:
-        half = len(lines) // 2
-        if len(lines) % 2 == 0 and half:
-            return _couplet(("".join(lines[:half]), "".join(lines[half:])), sounds)
-        bad = Finding(
-            "lines", 0, "broken", f"{len(lines)} 句，对联有上下两联", f"{len(lines)} lines; a couplet has two"
-        )
+    """Two lines of one length, each of one part or more; tones mirrored where they weigh, nothing shared."""
+    half = len(lines) // 2
+    if len(lines) < 2 or len(lines) % 2:
+        zh, en = f"{len(lines)} 句，对联有上下两联", f"{len(lines)} lines; a couplet has two"
+        bad = Finding("lines", 0, "broken", zh, en)
         return Form("对联", lines, tuple(marks(line, sounds) for line in lines), findings=(bad,))
-    upper, lower = lines
-    findings = []
-    same = len(upper) == len(lower)
-    zh = f"上联 {len(upper)} 字，下联 {len(lower)} 字"
-    findings.append(Finding("length", 2, "kept" if same else "broken", zh, f"{len(upper)} and {len(lower)} characters"))
-    for number, line, tone in ((1, upper, OBLIQUE), (2, lower, LEVEL)):
-        fine = _may(line[-1], tone, sounds)
-        there = "联脚" + ("" if fine else "应为") + tone
-        en = f"ends {_name(tone)}" if fine else f"{line[-1]} should be {_name(tone)}"
-        findings.append(Finding("ending", number, "kept" if fine else "broken", f"“{line[-1]}”{there}", en))
-    points = [place for place in range(1, len(upper) - 1, 2) if place < len(lower)]
-    for place in points:
-        a, b = sounds.tone(upper[place]), sounds.tone(lower[place])
-        state: State = "unknown" if None in (a, b) else "broken" if a == b and a != "both" else "kept"
-        zh = f"第 {place + 1} 字 {upper[place]}/{lower[place]} " + ("平仄相同" if state == "broken" else "平仄相对")
-        en = f"place {place + 1}, {upper[place]}/{lower[place]}: tones {'are equal' if state == 'broken' else 'mirror'}"
-        findings.append(Finding("mirror", 2, state, zh, en))
+    upper, lower = "".join(lines[:half]), "".join(lines[half:])
+    same = [len(part) for part in lines[:half]] == [len(part) for part in lines[half:]]
+    zh, en = f"上联 {len(upper)} 字，下联 {len(lower)} 字", f"{len(upper)} and {len(lower)} characters"
+    findings = [Finding("length", 2, "kept" if same else "broken", zh, en)]
+    findings += _couplet_ends(upper, lower, sounds)
+    start = 0
+    for part in lines[:half] if same else ():
+        for place in range(start, start + len(part)):
+            inner = place - start
+            if inner % 2 == 1 or (inner == len(part) - 1 and place != len(upper) - 1):
+                findings += _mirror(upper, lower, place, sounds)
+        start += len(part)
     shared = [char for char in dict.fromkeys(lower) if char in upper]
-    zh = f"上下联重字：{'、'.join(shared)}" if shared else "上下联没有重字"
+    zh = f"上下联都有：{'、'.join(shared)}" if shared else "上下联没有重字"
     en = f"both lines hold {', '.join(shared)}" if shared else "no character stands in both lines"
     findings.append(Finding("shared", 2, "broken" if shared else "kept", zh, en))
-    tones = tuple(marks(line, sounds) for line in lines)
+    tones = (marks(upper, sounds), marks(lower, sounds))
     if same:
-        findings.append(_parallel(lines, tones, 0))
-    return Form("对联", lines, tones, findings=tuple(findings))
+        findings.append(_parallel((upper, lower), tones, 0))
+    return Form("对联", (upper, lower), tones, findings=tuple(findings))
+
+
+def _couplet_ends(upper: str, lower: str, sounds: Sounds) -> list[Finding]:
+    """The upper line ends oblique and the lower one level; where the upper is level, the lower is at least opposed."""
+    answer = LEVEL if _may(upper[-1], OBLIQUE, sounds) else OBLIQUE
+    found = []
+    for number, line, tone in ((1, upper, OBLIQUE), (2, lower, answer)):
+        fine = _may(line[-1], tone, sounds)
+        zh = f"“{line[-1]}”联脚{'' if fine else '应为'}{tone}"
+        en = f"ends {_name(tone)}" if fine else f"{line[-1]} should be {_name(tone)}"
+        found.append(Finding("ending", number, "kept" if fine else "broken", zh, en))
+    return found
+
+
+def _mirror(upper: str, lower: str, place: int, sounds: Sounds) -> list[Finding]:
+    """One place at which the tones of both lines are opposed. The last is judged as an ending."""
+    if place == len(upper) - 1:
+        return []
+    one, other = sounds.tone(upper[place]), sounds.tone(lower[place])
+    equal = one == other and one not in ("both", None)
+    state: State = "unknown" if None in (one, other) else "broken" if equal else "kept"
+    if equal and upper.count(upper[place]) > 1:  # the answer repeats where the upper line does, as far as it can
+        state = "note"
+    zh = f"第 {place + 1} 字 {upper[place]}/{lower[place]} {'平仄相同' if equal else '平仄相对'}"
+    en = f"place {place + 1}, {upper[place]}/{lower[place]}: tones {'are equal' if equal else 'mirror'}"
+    return [Finding("mirror", 2, state, zh, en)]
 
 
 def _ci(lines: tuple[str, ...], sounds: Sounds, tune: Tune) -> Form:

@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from danqing.appraisal import forms, imagery
 from danqing.appraisal.forms import Finding, Form, Sounds
 from danqing.appraisal.imagery import Imagery
@@ -58,13 +61,13 @@ _WORDS = {
 
 
 class Origins(Protocol):
-    """What is known of the poems that the poet learned from."""
+    """What is known of the poems that the poet learned from; `encode.origins.Origins` is one."""
 
     def has_line(self, line: str) -> bool:
         """Whether a poem of the collection has this line, punctuation aside."""
 
-    def has_gram(self, gram: str) -> bool:
-        """Whether these GRAM characters stand in a row in a poem of the collection, across its lines."""
+    def copied(self, lines: Sequence[str]) -> NDArray[np.bool_]:
+        """For each character of the lines in one row: does it stand in a known line, or in GRAM known in a row?"""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Originality:
     """What of a text stands in the collection as well."""
 
     lines: tuple[int, ...]  # those that are there whole, counted from 1
-    longest: str  # the longest run of characters, GRAM or more, whose every GRAM in a row is there; "" where none is
+    longest: str  # the longest run of characters of which each stands in a known line or GRAM; "" where none does
     judged: int  # how many lines were long enough to be looked for
 
 
@@ -120,14 +123,12 @@ def originality(lines: Sequence[str], origins: Origins) -> Originality:
     """Which lines are in the collection whole, and the longest run across lines."""
     long = [number for number, line in enumerate(lines, 1) if len(line) >= SHORTEST]
     whole = tuple(number for number in long if origins.has_line(lines[number - 1]))
-    text = "".join(lines)
-    hits = [origins.has_gram(text[i : i + GRAM]) for i in range(len(text) - GRAM + 1)]
-    best = start = run = 0
-    for i, hit in enumerate(hits):
+    text, best, start, run = "".join(lines), 0, 0, 0
+    for i, hit in enumerate(origins.copied(lines)):
         run = run + 1 if hit else 0
         if run > best:
             best, start = run, i - run + 1
-    return Originality(whole, text[start : start + best + GRAM - 1] if best else "", len(long))
+    return Originality(whole, text[start : start + best], len(long))
 
 
 class _Page:

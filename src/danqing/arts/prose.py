@@ -15,7 +15,7 @@ from danqing.appraisal import imagery
 from danqing.arts import writers
 from danqing.artwork.literature import Writing, language_of
 from danqing.artwork.request import Step
-from danqing.encode.text import END, Controls, prompt
+from danqing.encode.text import Controls
 from danqing.errors import BadRequest, DanqingError
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ def _plan(desk: Desk, writer: Writer, kind: str, language: str) -> _Plan:
     lines = (request.length or LINES) if verse else 0
     length = 0 if verse else request.length or LENGTHS[kind, language]
     tokens = lines * PER_LINE * 2 if verse else int(length * (PER_WORD if language == "en" else 1)) + OPENING
+    lead = "" if given or not request.topic else f"{_title(request.topic)}\n"
+    before = writer.before(controls, lead)
     joint = "\n" if given and kind != "story" else ""
-    return _Plan(
-        kind, language, [*prompt(v, controls), *v.encode(given + joint)], given + joint, words, lines, length, tokens
-    )
+    return _Plan(kind, language, [*before, *v.encode(given + joint)], given + joint, words, lines, length, tokens)
 
 
 def _called(language: str) -> str:
@@ -152,8 +152,8 @@ def _written(desk: Desk, writer: Writer, plan: _Plan, number: int) -> str:
 
     v = writer.vocabulary
     generator = seeds.generator(desk.seed, stream=100 + number)
-    sampling, end = _sampling(desk, plan, writer), v.id(END)
-    never = sequence.Without(len(v), frozenset(v.id(name) for name in v.specials if name != END))
+    sampling, end = _sampling(desk, plan, writer), writer.end
+    never = sequence.Without(len(v), writer.never)
     desk.tools.on_step(Step(0, plan.tokens, "beginning"))
     openings = sequence.sample(writer.model, plan.prompt, never, sampling, OPENINGS, generator, end, OPENING)
     first = max(openings, key=lambda one: one.likelihood + 0.3 * _present(v.decode(one.tokens), plan.words))

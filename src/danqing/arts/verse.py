@@ -18,7 +18,7 @@ import numpy as np
 from danqing.appraisal import forms as rules
 from danqing.appraisal import imagery
 from danqing.appraisal.forms import Form
-from danqing.appraisal.literature import originality
+from danqing.appraisal.literature import GRAM, SHORTEST
 from danqing.arts import writers
 from danqing.arts.write import LINES
 from danqing.artwork.literature import Writing, is_han
@@ -26,18 +26,19 @@ from danqing.artwork.request import Step
 from danqing.encode.prosody import BOOKS, Prosody
 from danqing.encode.script import to_traditional
 from danqing.encode.text import END, TEXT, TITLE, Controls, prompt
-from danqing.errors import BadRequest, DanqingError, InvalidMedia
+from danqing.errors import BadRequest, DanqingError, InvalidMedia, UnknownName
+from danqing.training.verse import MASK, THEMES
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from danqing.appraisal.literature import Origins
     from danqing.arts.writers import Desk, Writer
+    from danqing.encode.origins import Origins
     from danqing.techniques.sequence import Constraint, Sampling
 
-MASK = "<mask>"  # what the reviser sees where a character is to be found
 CANDIDATES = 8  # written side by side for one poem
+ROOM = 400  # tokens of a poem, at most; its form ends it long before
 ROUNDS = 8  # batches of them, at most, before we say that it cannot be done
 TEMPERATURE = 0.85
 LONGEST_TITLE = 8  # characters
@@ -52,7 +53,7 @@ class _Plan:
 
     form: str  # 七绝, 词:浣溪沙, …
     controls: Controls
-    constraint: Constraint | None
+    constraint: Constraint
     sounds: Prosody
     topics: tuple[str, ...]
     given: str  # the words that the person gave for the text itself
@@ -103,12 +104,14 @@ def tell(desk: Desk, writing: Writing, *, several: bool = False) -> None:
 
 def _writer(desk: Desk) -> Writer:
     name = desk.request.model
-    return desk.writer({"own": writers.POET, "lstm": writers.LSTM}[name])
+    return desk.writer({"lstm": writers.LSTM}.get(name, writers.POET))
 
 
 def _plan(desk: Desk, writer: Writer) -> _Plan:
     """Put the request into controls and a constraint; raises BadRequest for what contradicts itself."""
     from danqing.encode import forms
+    from danqing.encode.origins import NoCopies
+    from danqing.techniques import sequence
 
     request = desk.request
     kind = request.kind or "七绝"
@@ -128,14 +131,22 @@ def _plan(desk: Desk, writer: Writer) -> _Plan:
         rhyme=group if writer.vocabulary.has(f"<rhyme:{group}>") else "",
         topics=topics,
     )
-    prompt(writer.vocabulary, controls)  # says which poet or dynasty is unknown before anything is written
+    _check_poet(controls.poet, writer)
     given: dict[str, Any] = {"upper": start} if kind == "对联" else {"opening": start}
+    if request.length:
+        given["lines"] = request.length
     constraint = forms.constraint(
         kind, writer.vocabulary, sounds, rhyme=group or None, acrostic=acrostic, tune=tune or None, **given
     )
+    for remark in constraint.notes:
+        desk.note(remark)
+    known = writers.origins(desk.catalog)
+    rule: Constraint = constraint
+    if known is not None and not writer.guest:
+        rule = sequence.All((constraint, NoCopies(writer.vocabulary, known, rules.verses(start))))
     form = f"词:{tune}" if tune else kind
     temperature = request.temperature or TEMPERATURE
-    return _Plan(form, controls, constraint, sounds, topics, start, writers.origins(desk.catalog), temperature)
+    return _Plan(form, controls, rule, sounds, topics, start, known, temperature)
 
 
 def _rhyme(text: str) -> tuple[str, str]:
@@ -153,6 +164,13 @@ def _dynasty(name: str) -> str:
     if known is None:
         raise BadRequest(f"--dynasty is {name!r}; the poems that were learned from are of 唐 (tang) and 宋 (song)")
     return known
+
+
+def _check_poet(name: str, writer: Writer) -> None:
+    specials = [] if writer.guest else [special.strip("<>") for special in writer.vocabulary.specials]
+    known = [special.removeprefix("poet:") for special in specials if special.startswith("poet:")]
+    if name and name not in known and not writer.guest:
+        raise UnknownName("poet", name, known, see=f"the poets that can be followed: {' '.join(known)}")
 
 
 def _sampling(plan: _Plan) -> Sampling:
@@ -179,6 +197,8 @@ def _invented(desk: Desk, writer: Writer, plan: _Plan) -> str:
     from danqing.compute import seed as seeds
     from danqing.techniques import sequence
 
+    if writer.guest:
+        return ""
     before = [*prompt(writer.vocabulary, plan.controls)[:-1], writer.vocabulary.id(TITLE)]
     samples = sequence.sample(
         writer.model,
@@ -206,8 +226,7 @@ def _candidates(desk: Desk, writer: Writer, plan: _Plan, title: str) -> list[_Ca
     generator: torch.Generator = seeds.generator(desk.seed, stream=1)
     own = title.partition("·")[2] if ":" in plan.form else title
     controls = replace(plan.controls, title=own) if own and not writer.vocabulary.unknown_in(own) else plan.controls
-    before = prompt(writer.vocabulary, controls)
-    room = writer.model.config.context - len(before)
+    before = writer.before(controls, f"{own}。" if own else "")
     found: list[_Candidate] = []
     for number in range(ROUNDS + count):
         desk.tools.on_step(Step(number, ROUNDS + count, "writing"))
@@ -218,11 +237,11 @@ def _candidates(desk: Desk, writer: Writer, plan: _Plan, title: str) -> list[_Ca
             _sampling(plan),
             CANDIDATES,
             generator,
-            end=writer.vocabulary.id(END),
-            limit=room,
+            end=writer.end,
+            limit=ROOM,
         )
         found += [one for sample in samples if (one := _judged(writer, plan, sample)) is not None]
-        enough = [one for one in found if _about(one.text, plan.topics)] if plan.topics else found
+        enough = [one for one in found if all(_about(one.text, topic) for topic in plan.topics)]
         if len(_distinct(enough, count)) == count and len(enough) >= min(CANDIDATES // 2, 2 * count):
             break
     return found
@@ -232,23 +251,37 @@ def _judged(writer: Writer, plan: _Plan, sample: Any) -> _Candidate | None:
     """The sample as a candidate; None where it breaks its form or copies."""
     text = writer.vocabulary.decode(sample.tokens)
     form = rules.judge(text, plan.sounds, form=plan.form, tunes=writers.tunes())
-    if not form.lines or not form.kept or copied(form.lines, plan.origins, plan.given):
+    if not form.lines or not _kept(form, plan.given) or copied(form.lines, plan.origins, plan.given):
         return None
     likely = sum(sample.log_likelihood) / max(1, len(sample.log_likelihood))
-    about = sum(_about(text, (topic,)) for topic in plan.topics) / max(1, len(plan.topics))
+    about = sum(_about(text, topic) for topic in plan.topics) / max(1, len(plan.topics))
     score = likely + TOPIC_WORTH * about - REPEAT_COST * repeats(form.lines) + PARALLEL_WORTH * _parallel(form)
     return _Candidate(text, form, score)
 
 
+def _kept(form: Form, given: str) -> bool:
+    """Whether no rule is broken but by what the person gave, which stays as it is."""
+    left, own = len("".join(rules.verses(given))), 0
+    for line in form.lines:
+        own += left > 0
+        left -= len(line)
+    between = ("opposition", "agreement", "mirror")
+    return all(
+        0 < finding.line <= own or (finding.line == own + 1 and own and finding.rule in between)
+        for finding in form.broken
+    )
+
+
 def copied(lines: Sequence[str], origins: Origins | None, given: str = "") -> bool:
-    """Whether a line of the collection stands in the text, or a run across lines, that the person did not give."""
+    """Whether a line of the collection or GRAM of its characters in a row stand there, not given by the person."""
     if origins is None:
         return False
     own = "".join(rules.verses(given))
-    found = originality(lines, origins)
-    if any(lines[number - 1] not in own for number in found.lines):
+    text = "".join(lines)
+    grams = [text[i : i + GRAM] for i in range(len(text) - GRAM + 1)]
+    if any(len(line) >= SHORTEST and line not in own and origins.has_line(line) for line in lines):
         return True
-    return bool(found.longest) and found.longest not in own
+    return any(gram not in own and origins.has_gram(gram) for gram in grams)
 
 
 def repeats(lines: Sequence[str]) -> int:
@@ -257,10 +290,10 @@ def repeats(lines: Sequence[str]) -> int:
     return sum(count - 1 for count in Counter(text).values())
 
 
-def _about(text: str, topics: Sequence[str]) -> bool:
-    """Whether a topic, a character of it or another word for it stands in the text."""
-    words = [word for topic in topics for word in (topic, *topic, *imagery.neighbours(topic, "zh"))]
-    return any(word in text for word in words) or not topics
+def _about(text: str, topic: str) -> bool:
+    """Whether a topic, a character of it, another word for it, or a word that goes with a theme stands in the text."""
+    cues = THEMES[topic][1] if topic in THEMES else topic
+    return any(word in text for word in (*cues, *imagery.neighbours(topic, "zh")))
 
 
 def _parallel(form: Form) -> int:

@@ -195,7 +195,7 @@ def _check_words(request: Write) -> None:
         raise UnknownName("form", request.form, FORMS, see="danqing write --help")
     if request.mood and request.mood not in (*MOODS, *MOODS_ZH):
         raise UnknownName("mood", request.mood, [*MOODS, *MOODS_ZH], see="danqing write --help")
-    if request.model not in ("own", "lstm") and not re.fullmatch(r"hf:[\w./-]+", request.model):
+    if request.model not in ("own", "lstm") and not re.fullmatch(r"hf:\S+", request.model):
         raise BadRequest(f"--model is {request.model!r}; it is own, lstm or hf:NAME, as in hf:uer/gpt2-chinese-poem")
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from danqing.appraisal import imagery
 from danqing.artwork.literature import Writing, language_of
 from danqing.encode.script import to_simplified, to_traditional
-from danqing.errors import BadRequest, UnknownName
+from danqing.encode.text import END, Controls, prompt
+from danqing.errors import BadRequest, Unavailable, UnknownName
 
 if TYPE_CHECKING:
     from danqing.appraisal.forms import Tune
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from danqing.arts import Tools
     from danqing.arts.write import Write
     from danqing.catalog.catalog import Catalog
-    from danqing.techniques.sequence import Model
+    from danqing.encode.origins import Origins
 
 POET, LSTM, REVISER, ORIGINS = "poet", "poet_lstm", "reviser", "origins"  # names in the catalog
-STORY = {"zh": "story_zh", "en": "story_en"}
+STORY = {"zh": "story-zh", "en": "story-en"}
 TUNES = Path(__file__).parents[1] / "catalog" / "tunes.toml"
 MOST_TOPICS = 4
 DYNASTIES = {"tang": "唐", "song": "宋", "唐": "唐", "宋": "宋", "唐代": "唐", "宋代": "宋", "唐朝": "唐", "宋朝": "宋"}
@@ -35,9 +36,28 @@ class Writer:
     """A language model that is ready to write."""
 
     name: str
-    model: Model
-    vocabulary: Any  # encode.text.Characters or Pieces
+    model: Any  # sequence.Model, or hub.Guest
+    vocabulary: Any  # encode.text.Characters or Pieces, or hub.Pieces
     about: dict[str, Any]  # the header of its weights
+    guest: bool = False  # from elsewhere: it knows no controls
+
+    @property
+    def end(self) -> int:
+        """The token that ends a text; one that never comes where the model has none."""
+        return int(self.vocabulary.id(END)) if self.vocabulary.has(END) else -1
+
+    @property
+    def never(self) -> frozenset[int]:
+        """The tokens that are no text: controls, the unknown character."""
+        v = self.vocabulary
+        special = v.special if self.guest else {v.id(name) for name in v.specials}
+        return frozenset(special) - {self.end}
+
+    def before(self, controls: Controls, lead: str = "") -> list[int]:
+        """What the text follows: controls for our own models, for others the words themselves."""
+        if self.guest:
+            return [*self.vocabulary.beginning(), *self.vocabulary.encode(lead)]
+        return prompt(self.vocabulary, controls)
 
 
 @dataclass
@@ -61,7 +81,12 @@ class Desk:
             self.notes.append(text)
 
     def writer(self, name: str) -> Writer:
-        """A model of the catalog; its hash goes into the provenance."""
+        """A model of the catalog, or the one from elsewhere that was asked for; its hash goes into the provenance."""
+        if self.request.model.startswith("hf:"):
+            writer = _fetched(self.request.model)
+            self.models[writer.name] = writer.about["commit"]
+            return writer
+        _check_there(self.catalog, name)
         writer = _opened(self.catalog, name)
         self.models[name] = self.catalog.sha256(name)
         return writer
@@ -78,6 +103,21 @@ def _opened(catalog: Catalog, name: str) -> Writer:
 
     model, vocabulary, about = language.restore(*catalog.weights(name))
     return Writer(name, model, vocabulary, about)
+
+
+@functools.lru_cache(maxsize=1)
+def _fetched(name: str) -> Writer:
+    from danqing.techniques import hub
+
+    guest, pieces = hub.load(name)
+    commit = str(getattr(guest.model.config, "_commit_hash", None) or "unknown")
+    return Writer(name, guest, pieces, {"commit": commit}, guest=True)
+
+
+def _check_there(catalog: Catalog, name: str) -> None:
+    """Raises Unavailable where this installation has no such model."""
+    if name not in {card.name for card in catalog.cards()}:
+        raise Unavailable(f"the model {name!r} is not in this installation; models that are: danqing models")
 
 
 # --- scripts and forms ------------------------------------------------------------------------------------------------
@@ -123,7 +163,9 @@ def known_tune(name: str) -> str:
     if not name:
         raise BadRequest("--form 词 names no tune; write 词:浣溪沙, or another of " + " ".join(_tune_names()))
     if name not in tunes():
-        raise UnknownName("tune", name, tunes(), see=f"the {len(_tune_names())} tunes: {' '.join(_tune_names())}")
+        raise UnknownName(
+            "tune", name, tunes(), see=f"the {len(_tune_names())} tunes: {' '.join(_tune_names()[:12])} …"
+        )
     return tunes()[name].name
 
 
@@ -198,9 +240,19 @@ def check_known(writer: Writer, flag: str, text: str) -> None:
 # --- judging ----------------------------------------------------------------------------------------------------------
 
 
-def origins(catalog: Catalog) -> Any:
+def origins(catalog: Catalog) -> Origins | None:
     """The filters of lines and runs of the training poems; None where they are not at hand."""
-    return None
+    if ORIGINS not in {card.name for card in catalog.cards()}:
+        return None
+    return _filters(catalog)
+
+
+@functools.lru_cache(maxsize=2)
+def _filters(catalog: Catalog) -> Origins:
+    from danqing.encode.origins import Origins
+
+    tensors, about = catalog.weights(ORIGINS)
+    return Origins({name: bits.numpy() for name, bits in tensors.items()}, about)
 
 
 def perplexity(catalog: Catalog, report: Report) -> float | None:
@@ -208,7 +260,6 @@ def perplexity(catalog: Catalog, report: Report) -> float | None:
     known = {card.name for card in catalog.cards()}
     if report.writing.language != "zh" or POET not in known:
         return None
-    from danqing.encode.text import Controls, prompt
     from danqing.training import language
     from danqing.training.texts import Sample
 
