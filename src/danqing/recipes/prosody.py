@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from danqing.encode import english
 from danqing.encode.prosody import CI_CLASSES, Prosody
 from danqing.errors import Unavailable
 from danqing.training import texts
@@ -524,3 +525,55 @@ def as_toml(tunes: Mapping[str, Mapping[str, Any]]) -> str:
             else:
                 lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
     return "\n".join(lines) + "\n"
+
+
+# --- English ----------------------------------------------------------------------------------------------------------
+
+
+def derive_english(verse: Sequence[str], prose: Sequence[str], least: int = 12) -> dict[str, Any]:
+    """What english.json holds. verse, prose: lines of the training part.
+
+    Words of the lexicon occur `least` times in prose and verse; those that may end a rhyming line have their stress on
+    the last syllable and were seen to rhyme, by their key, within three lines of one another.
+    """
+    seen = Counter(w.lower().replace("’", "'") for line in [*verse, *prose] for w in english.words(line))
+    lower = Counter(w.replace("’", "'") for line in [*verse, *prose] for w in english.words(line) if w.islower())
+    ends = [(english.words(line) or [""])[-1].lower().replace("’", "'") for line in verse]
+    votes: dict[str, Counter[str]] = defaultdict(Counter)
+    base: Counter[str] = Counter()
+    for i, word in enumerate(ends):
+        base[english.spelled_key(word) if word else ""] += 1
+        for other in ends[i + 1 : i + 4]:
+            if word and other and word != other:
+                votes[word][english.rhyme_key(other)] += 1
+                votes[other][english.rhyme_key(word)] += 1
+    rhymes = {}
+    for word, keys in votes.items():
+        own = english.rhyme_key(word)
+        best, count = max(keys.items(), key=lambda item: (item[1] / (base[item[0]] + 5), item[0]))
+        chance = keys.total() * base[best] / base.total()
+        if (
+            "-" not in best + own
+            and keys[own] <= chance
+            and count >= 5
+            and count >= 8 * chance
+            and count >= 0.15 * keys.total()
+        ):
+            rhymes[word] = best
+    words = sorted(w for w, n in lower.items() if n >= least and n >= 0.5 * seen[w] and "'" not in w and w.isascii())
+    usual = Counter(w for line in prose for w in english.words(line) if w.islower())
+    words = [w for w in words if (len(w) > 1 and usual[w] >= least // 2) or w == "a"]  # no spellings of Milton's day
+    rhyming: dict[str, list[str]] = defaultdict(list)
+    for word in words:
+        key = rhymes.get(word, english.rhyme_key(word))
+        if word not in english.UNSTRESSED and "-" not in key and english.word_syllables(word) <= 2 and votes[word][key]:
+            rhyming[key].append(word)
+    by_count: dict[str, list[str]] = defaultdict(list)
+    for word in words:
+        by_count[str(english.word_syllables(word))].append(word)
+    return {
+        "about": {"made_by": "danqing train prosody", "lines": len(verse), "texts": "public domain in the US"},
+        "rhymes": dict(sorted(rhymes.items())),
+        "words": {n: " ".join(found) for n, found in sorted(by_count.items())},
+        "ends": {key: " ".join(found) for key, found in sorted(rhyming.items()) if len(found) >= 4},
+    }
