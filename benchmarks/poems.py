@@ -29,11 +29,12 @@ import torch
 from numpy.typing import NDArray
 
 from danqing.appraisal import forms as judge
+from danqing.artwork.literature import Writing
 from danqing.catalog import catalog
 from danqing.compute import seed
 from danqing.encode import forms
 from danqing.encode.prosody import Prosody
-from danqing.encode.text import END, UNKNOWN, Controls, prompt
+from danqing.encode.text import END, UNKNOWN, Characters, Controls, prompt
 from danqing.techniques import sequence
 from danqing.training import language, texts, verse
 from danqing.training.texts import Poem
@@ -185,7 +186,7 @@ def _share(answers: Iterable[bool]) -> float:
 def _written(
     model: sequence.Model, v: object, form: str, constraint: sequence.Constraint | None, count: int
 ) -> list[str]:
-    assert isinstance(v, verse.Characters)
+    assert isinstance(v, Characters)
     rule = constraint or sequence.Without(len(v), frozenset({v.id(UNKNOWN)}))
     found: list[str] = []
     for start in range(0, count, 8):
@@ -209,7 +210,9 @@ def thousand(bench: Bench) -> dict[str, object]:
     for number in range(bench.poems):
         topic, form = TOPICS[number % len(TOPICS)], verse.REGULATED[number // len(TOPICS) % 4]
         work = danqing.write(form=form, topic=topic, seed=number + 1)
-        written.append((form, topic, "".join(work.artwork.content.lines)))
+        content = work.artwork.content
+        assert isinstance(content, Writing)
+        written.append((form, topic, "".join(content.lines)))
         if number % 50 == 49:
             print(f"  {number + 1} poems, {(time.perf_counter() - began) / (number + 1):.2f} s each", file=sys.stderr)
     judged = [judge.judge(text, sounds, form=form) for form, _, text in written]

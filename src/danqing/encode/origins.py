@@ -72,7 +72,8 @@ def sums(codes: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The sums that `mixed` takes, of texts of one length. codes (N, n) code points; returns (N,)."""
     n = codes.shape[1]
     places = _FACTORS[np.arange(n) % len(_FACTORS)]
-    return (codes * places).sum(axis=1, dtype=np.uint64) + np.uint64(n)
+    found: NDArray[np.uint64] = (codes * places).sum(axis=1, dtype=np.uint64) + np.uint64(n)
+    return found
 
 
 def hashes(texts: Sequence[str]) -> NDArray[np.uint64]:

@@ -55,7 +55,8 @@ class Library:
         """Read `files` (name:kind, joined by commas; "." for every text of the folder, as stories)."""
         if language not in LANGUAGES:
             raise BadRequest(f"language is {language!r}; it is one of {', '.join(LANGUAGES)}")
-        training, held = [], []
+        training: list[Passages] = []
+        held: list[Passages] = []
         for kind, found in _collections(root, files, language):
             joint = "\n\n" if kind == "verse" and language == "en" else "\n"
             for part, into in zip(texts.split(found), (training, held), strict=True):
