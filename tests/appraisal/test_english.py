@@ -33,7 +33,12 @@ HAIKU = ["An old silent pond", "A frog jumps into the pond", "Splash! Silence ag
 
 @pytest.mark.parametrize(
     ("lines", "name", "marks"),
-    [(SONNET, "sonnet", "ABABCDCDEFEFGG"), (BALLAD, "ballad", " A A"), (HAIKU, "haiku", "   ")],
+    [
+        (SONNET, "sonnet", "ABABCDCDEFEFGG"),
+        (BALLAD, "quatrain", " A A"),
+        ([*BALLAD, "", *BALLAD], "ballad", " A A E E"),
+        (HAIKU, "haiku", "   "),
+    ],
 )
 def test_known_poems_are_what_they_are(lines: list[str], name: str, marks: str):
     form = judge(lines)

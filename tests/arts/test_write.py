@@ -21,6 +21,7 @@ from danqing.artwork.request import Step
 from danqing.catalog.catalog import Catalog
 from danqing.catalog.styles import Styles
 from danqing.compute import checkpoint, device
+from danqing.encode import meter
 from danqing.encode import origins as encoded
 from danqing.encode.prosody import Prosody
 from danqing.encode.script import to_simplified, to_traditional
@@ -239,6 +240,18 @@ def test_a_story_has_the_length_asked_for_and_goes_on_from_its_start(make: Calla
     assert story.language == "zh"
 
 
+@pytest.mark.parametrize(("form", "lines"), [("haiku", 3), ("quatrain", 4), ("sonnet", 14)])
+def test_an_english_poem_keeps_its_meter(make: Callable[..., list[Writing]], form: str, lines: int):
+    (poem,) = make(form=form, topic="the moon")
+    filled = [line for line in poem.lines if line]
+    assert len(filled) == lines
+    assert (poem.form, poem.language) == (form, "en")
+    assert not meter.faults(poem.lines, meter.form(form))
+    if form == "haiku":
+        (poem,) = make(form=form, acrostic="FOG")
+        assert [line[0].lower() for line in poem.lines] == list("fog")
+
+
 def test_free_verse_has_the_lines_asked_for(make: Callable[..., list[Writing]]):
     (poem,) = make(form="verse", topic="月", length=6)
     assert len([line for line in poem.lines if line]) == 6
@@ -258,9 +271,11 @@ def test_free_verse_has_the_lines_asked_for(make: Callable[..., list[Writing]]):
         ({"form": "五绝", "language": "en"}, "--form 五绝 is Chinese and --language is en"),
         ({"form": "sonnet", "language": "zh"}, "--form sonnet is English and --language is zh"),
         ({"form": "sonet"}, "Did you mean 'sonnet'"),
-        ({"form": "词:浣溪砂"}, "Did you mean '浣溪沙'"),
+        ({"form": "词:浣溪砂"}, "Did you mean '浣溪"),
         ({"form": "词"}, "names no tune"),
         ({"acrostic": "春夏", "start": "秋天"}, "--start begins with 秋 and --acrostic with 春"),
+        ({"form": "sonnet", "start": "The moon"}, "--start and --form sonnet"),
+        ({"form": "story", "acrostic": "ab"}, "--acrostic and --form story"),
         ({"form": "story", "rhyme": "东"}, "--rhyme goes with"),
         ({"form": "story", "poet": "李白"}, "--poet goes with Chinese poems, not with --form story"),
         ({"form": "七绝", "length": 8}, "--length is 8 and --form 七绝 has its own"),

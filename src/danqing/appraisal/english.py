@@ -8,7 +8,7 @@ Of 100 words of verse about 95 are counted right, so a line may be one syllable 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from danqing.appraisal.forms import Finding, Form
@@ -28,7 +28,9 @@ class Shape:
 _SHAKESPEARE, _PETRARCH = "ababcdcdefefgg", ("abbaabbacdecde", "abbaabbacdcdcd", "abbaabbacddcee")
 SHAPES = {
     "sonnet": Shape((10,) * 14, (_SHAKESPEARE, *_PETRARCH)),
-    "ballad": Shape((8, 6, 8, 6), ("xaxa", "abab")),
+    "quatrain": Shape((8, 6, 8, 6), ("xaxa", "abab")),
+    "ballad": Shape((8, 6, 8, 6), ("xaxa", "abab")),  # of each of its stanzas
+    "couplet": Shape((10, 10), ("aa",)),
     "haiku": Shape((5, 7, 5), slack=0),
 }
 
@@ -186,7 +188,10 @@ def _found(lines: tuple[str, ...], stanzas: list[list[str]]) -> str:
     if all(len(stanza) == 4 for stanza in stanzas):
         wanted = (8, 6, 8, 6) * len(stanzas)
         if sum(abs(a - b) for a, b in zip(counts, wanted, strict=True)) <= 4 * len(stanzas):
-            return "ballad"
+            return "ballad" if len(stanzas) > 1 else "quatrain"
+    ends = [words(line)[-1] for line in lines if words(line)]
+    if len(ends) == 2 and rhymes(*ends) and sum(counts) in range(18, 23):
+        return "couplet"
     return "verse"
 
 
@@ -209,7 +214,7 @@ def _judged(lines: Sequence[str], shape: Shape, offset: int) -> list[Finding]:
     return found
 
 
-def _faults(findings: Sequence[Finding]) -> int:
+def _faults(findings: Iterable[Finding]) -> int:
     return sum(finding.state == "broken" for finding in findings)
 
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from danqing.appraisal import imagery
 from danqing.arts import writers
+from danqing.arts.verse import tell
 from danqing.artwork.literature import Writing, language_of
 from danqing.artwork.request import Step
+from danqing.encode.forms import FreeVerse
 from danqing.encode.text import Controls
 from danqing.errors import BadRequest, DanqingError
 
@@ -26,6 +28,8 @@ OPENINGS, OPENING = 6, 40  # how many are compared, of how many tokens
 TEMPERATURE = 0.8
 REPETITION = 0.4  # what a token that stands there already loses of its logit: it keeps small models from circling
 KEYWORDS = 5
+ROUNDS, METERED = 6, 500  # batches of poems in a form at most; tokens of one
+TOPIC_WORTH, FAULT_COST = 0.5, 0.2  # what a candidate's likelihood is worth against its topic and the judge's doubts
 # How long where nothing was said: characters in Chinese, words in English; lines of free verse.
 LENGTHS = {("story", "zh"): 400, ("story", "en"): 250, ("script", "zh"): 300, ("script", "en"): 180}
 LINES = 10
@@ -62,6 +66,41 @@ def write(desk: Desk) -> list[Writing]:
         made.append(writers.in_script(writing, request.script))
     if len({writing.lines for writing in made}) < request.count:
         raise DanqingError("two of the works came out the same; raise --temperature or ask for fewer")
+    return made
+
+
+def metered(desk: Desk) -> list[Writing]:
+    """As many English poems of a form as were asked for: its syllables and rhymes kept word by word."""
+    from danqing.appraisal import english
+    from danqing.compute import seed as seeds
+    from danqing.encode import meter
+    from danqing.techniques import sequence
+
+    request = desk.request
+    writer = desk.writer(writers.STORY["en"])
+    v, words = writer.vocabulary, keywords(desk, writer, "en")
+    rule = meter.Meter(meter.form(request.kind), v, (request.acrostic or "").strip())
+    before = writer.before(Controls("verse", start="opening", topics=words), f"{_title(request.topic)}\n")
+    sampling = _sampling(desk, "en", writer)
+    generator, known = seeds.generator(desk.seed, stream=1), writers.origins(desk.catalog)
+    found: dict[tuple[str, ...], float] = {}
+    for number in range(ROUNDS + request.count):
+        desk.tools.on_step(Step(number, ROUNDS + request.count, "writing"))
+        samples = sequence.sample(writer.model, before, rule, sampling, OPENINGS, generator, writer.end, METERED)
+        for one in samples:
+            text = v.decode(one.tokens).strip()
+            rows = tuple(row.strip() for row in text.split("\n"))
+            faults = len(english.judge(rows, form=request.kind).broken)
+            if one.finished and not any(known is not None and known.has_verse(row) for row in rows):
+                found[rows] = one.likelihood + TOPIC_WORTH * _present(text, words) - FAULT_COST * faults
+        if len(found) >= max(OPENINGS, 2 * request.count):
+            break
+    chosen = sorted(found, key=lambda rows: -found[rows])[: request.count]
+    if len(chosen) < request.count:
+        raise DanqingError(f"{len(chosen)} of {request.count} poems came out; ask for fewer, or raise --temperature")
+    made = [Writing(rows, _title(request.topic), form=request.kind, language="en") for rows in chosen]
+    for writing in made:
+        tell(desk, writing, several=request.count > 1)
     return made
 
 
@@ -135,10 +174,10 @@ def _title(topic: str | None) -> str:
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def _sampling(desk: Desk, plan: _Plan, writer: Writer) -> Sampling:
+def _sampling(desk: Desk, language: str, writer: Writer) -> Sampling:
     from danqing.techniques import sequence
 
-    marks = "，。！？：“”、；\n" if plan.language == "zh" else ",.!?\"':;\n the a of to and in it he she was"
+    marks = "，。！？：“”、；\n" if language == "zh" else ",.!?\"':;\n the a of to and in it he she was"
     free = frozenset(writer.vocabulary.encode(marks))
     return sequence.Sampling(
         temperature=desk.request.temperature or TEMPERATURE, repetition=REPETITION, free=free, top_p=0.95, min_p=0.02
@@ -152,12 +191,20 @@ def _written(desk: Desk, writer: Writer, plan: _Plan, number: int) -> str:
 
     v = writer.vocabulary
     generator = seeds.generator(desk.seed, stream=100 + number)
-    sampling, end = _sampling(desk, plan, writer), writer.end
+    sampling, end = _sampling(desk, plan.language, writer), writer.end
     never = sequence.Without(len(v), writer.never)
-    desk.tools.on_step(Step(0, plan.tokens, "beginning"))
-    openings = sequence.sample(writer.model, plan.prompt, never, sampling, OPENINGS, generator, end, OPENING)
-    first = max(openings, key=lambda one: one.likelihood + 0.3 * _present(v.decode(one.tokens), plan.words))
     told = _Teller(desk, plan, number)
+    desk.tools.on_step(Step(0, plan.tokens, "beginning"))
+    if plan.lines:  # a poem is short: six are written to the end and the best is kept
+        enough = FreeVerse(v, plan.lines) if plan.language == "zh" else _Enough(v, plan, ())
+        rule = sequence.All((never, enough))
+        poems = sequence.sample(writer.model, plan.prompt, rule, sampling, OPENINGS, generator, end, plan.tokens)
+        best = max(poems, key=lambda one: one.likelihood + TOPIC_WORTH * _present(v.decode(one.tokens), plan.words))
+        text = _trimmed(plan.given + v.decode(best.tokens), plan)
+        told.finish(text)
+        return text
+    openings = sequence.sample(writer.model, plan.prompt, never, sampling, OPENINGS, generator, end, OPENING)
+    first = max(openings, key=lambda one: one.likelihood + TOPIC_WORTH * _present(v.decode(one.tokens), plan.words))
 
     def watch(candidate: int, tokens: Sequence[int]) -> None:
         told.hear(v.decode([*first.tokens, *tokens]), len(tokens))
@@ -274,8 +321,3 @@ class _Teller:
 
         shown = to_traditional(row) if self._script and self._plan.language == "zh" else row
         self._desk.tools.on_step(Step(min(done, self._plan.tokens), self._plan.tokens, "writing", line=shown))
-
-
-def english(desk: Desk) -> list[Writing]:
-    """English poems."""
-    return write(desk)

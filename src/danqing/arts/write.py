@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LINES = {"五绝": 4, "七绝": 4, "五律": 8, "七律": 8}  # regulated verse: how many lines
 CHINESE = (*LINES, "古诗", "词", "对联")
-ENGLISH = ("sonnet", "ballad", "haiku")
+ENGLISH = ("sonnet", "quatrain", "ballad", "couplet", "haiku")  # whose syllables and rhymes are kept
 EITHER = ("verse", "story", "script")  # in the language of the request
 FORMS = (*CHINESE, *ENGLISH, *EITHER)
 PROSE = ("story", "script")
@@ -48,7 +48,8 @@ class Write:
     form: Annotated[
         str,
         Flag(
-            "五绝 七绝 五律 七律 古诗 词:浣溪沙 对联 sonnet ballad haiku verse story script [七绝, in English verse]",
+            "五绝 七绝 五律 七律 古诗 词:浣溪沙 对联; sonnet quatrain ballad couplet haiku; verse story script; 七绝 or "
+            "verse unless given",
             "FORM",
         ),
     ] = ""
@@ -56,7 +57,9 @@ class Write:
     start: Annotated[
         str | None, Flag("how it begins: an opening line, the upper line of a 对联, a story to go on with", "TEXT")
     ] = None
-    acrostic: Annotated[str | None, Flag("藏头: the first characters of its lines, 春夏秋冬", "TEXT")] = None
+    acrostic: Annotated[
+        str | None, Flag("藏头: how its lines begin, one character for each: 春夏秋冬, or FOX", "TEXT")
+    ] = None
     revise: Annotated[Path | None, Flag("a poem of yours to revise: .txt, .md or .docx", "FILE")] = None
     lines: Annotated[tuple[int, ...], Flag("which lines of it, 2,4; all others stay as they are", "N,N")] = ()
     language: Annotated[
@@ -98,9 +101,9 @@ class Write:
             return self.language
         if self.form in ENGLISH:
             return "en"
-        if self.kind in CHINESE or self.acrostic or self.poet or self.dynasty:
+        if self.kind in CHINESE or self.poet or self.dynasty:
             return "zh"
-        words = self.start or self.topic or ""
+        words = self.start or self.topic or self.acrostic or ""
         return language_of(words) if any(char.isalpha() for char in words) else "zh"
 
     @property
@@ -130,10 +133,10 @@ def create_all(request: Write, tools: Tools) -> tuple[Artwork, ...]:
     desk = writers.Desk(request, tools, seed)
     if request.revise is not None:
         made = verse.revise(desk)
-    elif (request.kind or "七绝") in PROSE or (request.kind == "verse" and request.tongue == "zh"):
+    elif request.kind in ENGLISH:
+        made = prose.metered(desk)
+    elif request.kind in EITHER or request.tongue == "en":
         made = prose.write(desk)
-    elif request.tongue == "en":
-        made = prose.english(desk)
     else:
         made = verse.write(desk)
     parents = (parent("text", request.revise),) if request.revise else ()
@@ -211,7 +214,11 @@ def _check_together(request: Write) -> None:
     if request.language == "zh" and kind in ENGLISH:
         raise BadRequest(f"--form {form} is English and --language is zh; leave one of them out")
     _check_revise(request)
-    chinese = {"acrostic": request.acrostic, "poet": request.poet, "dynasty": request.dynasty}
+    if request.start and kind in ENGLISH:
+        raise BadRequest(f"--start and --form {form} contradict each other: its meter is kept from the first word on")
+    if request.acrostic and kind in (*PROSE, "verse", "对联"):
+        raise BadRequest(f"--acrostic and --form {form} contradict each other: an acrostic is made of lines of verse")
+    chinese = {"poet": request.poet, "dynasty": request.dynasty}
     for name, value in chinese.items():
         if value and (request.tongue == "en" or kind in (*PROSE, "verse", "对联")):
             what = f"--form {form}" if form else "--language en"
