@@ -290,10 +290,12 @@ def repeats(lines: Sequence[str]) -> int:
     return sum(count - 1 for count in Counter(text).values())
 
 
-def _about(text: str, topic: str) -> bool:
-    """Whether a topic, a character of it, another word for it, or a word that goes with a theme stands in the text."""
-    cues = THEMES[topic][1] if topic in THEMES else topic
-    return any(word in text for word in (*cues, *imagery.neighbours(topic, "zh")))
+def _about(text: str, topic: str) -> float:
+    """1 where the topic stands in the text, another word for it or one that goes with a theme; half for a character."""
+    cues = (*THEMES[topic][1],) if topic in THEMES else (topic,)
+    if any(word in text for word in (*cues, *imagery.neighbours(topic, "zh"))):
+        return 1.0
+    return 0.5 if any(char in text for char in topic) else 0.0
 
 
 def _parallel(form: Form) -> int:

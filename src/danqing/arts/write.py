@@ -48,8 +48,8 @@ class Write:
     form: Annotated[
         str,
         Flag(
-            "五绝 七绝 五律 七律 古诗 词:浣溪沙 对联; sonnet quatrain ballad couplet haiku; verse story script; 七绝 or "
-            "verse unless given",
+            "五绝 七绝 五律 七律 古诗 词:浣溪沙 对联; sonnet quatrain ballad couplet haiku; verse story script; 七绝 "
+            "or verse unless given",
             "FORM",
         ),
     ] = ""
