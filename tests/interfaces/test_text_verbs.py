@@ -113,5 +113,6 @@ def test_help_needs_no_torch_and_names_every_flag(danqing: Danqing):
     )
     for flag in flags.split():
         assert flag in out, flag
-    code = "import sys; from danqing.interfaces.cli import main as m; m(['write', '--help']); sys.exit('torch' in sys.modules)"
+    line = "from danqing.interfaces.cli import main; main(['write', '--help'])"
+    code = f"import sys; {line}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
