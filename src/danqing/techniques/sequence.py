@@ -101,8 +101,8 @@ class _Attend(torch.autograd.Function):
 
     mixed (B, T, 3·C): queries, keys, values; angles (2, 2, T, D): see `rotary`; mask broadcasts to (B·H, T, T).
     Returns (B·T, C). For a few hundred tokens the whole (T, T) table of a head stays in the cache: with matrix
-    products alone, forward and backward together took a fifth of the time of `scaled_dot_product_attention` at 96
-    tokens, half at 192.
+    products alone, forward and backward together took a third of the processor time of
+    `scaled_dot_product_attention` at 96 tokens, six tenths at 192 (24 rows, 6 heads of 64, bf16, one core).
     """
 
     @staticmethod
