@@ -53,7 +53,8 @@ class _Plan:
 
     form: str  # 七绝, 词:浣溪沙, …
     controls: Controls
-    constraint: Constraint
+    constraint: Constraint  # the form
+    strict: Constraint  # and no known line or run: it asks about every character, which takes as long as the model
     sounds: Prosody
     topics: tuple[str, ...]
     given: str  # the words that the person gave for the text itself
@@ -146,7 +147,7 @@ def _plan(desk: Desk, writer: Writer) -> _Plan:
         rule = sequence.All((constraint, NoCopies(writer.vocabulary, known, rules.verses(start))))
     form = f"词:{tune}" if tune else kind
     temperature = request.temperature or TEMPERATURE
-    return _Plan(form, controls, rule, sounds, topics, start, known, temperature)
+    return _Plan(form, controls, constraint, rule, sounds, topics, start, known, temperature)
 
 
 def _rhyme(text: str) -> tuple[str, str]:
@@ -233,7 +234,7 @@ def _candidates(desk: Desk, writer: Writer, plan: _Plan, title: str) -> list[_Ca
         samples = sequence.sample(
             writer.model,
             before,
-            plan.constraint,
+            plan.strict if number else plan.constraint,  # few copy, and those are thrown away: first without asking
             _sampling(plan),
             CANDIDATES,
             generator,
