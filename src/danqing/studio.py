@@ -42,6 +42,7 @@ def create(request: object, *, on_step: OnStep = ignore, shelf: Shelf | None = N
     stops it by raising `errors.Cancelled`. shelf: where the work is kept, the person's own unless given.
     Raises what is in `danqing.errors`; nothing is on the shelf then.
     """
+    arts.verb_of(request)
     count = getattr(request, "count", 1)
     if count != 1:
         raise BadRequest(f"count is {count} and create() makes one work; create_all() makes several")
