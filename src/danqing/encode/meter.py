@@ -262,7 +262,7 @@ class Meter:
                 mask[self._middle] = True
             else:
                 mask[self._final] = True
-                mask[self._break] = True
+                mask[self._break] |= state.line < len(self.form.lines) - 1  # the last line ends in a mark
         return mask
 
     def advance(self, state: MeterState, token: int) -> MeterState:
