@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from danqing.appraisal.english import judge, rhymes, syllables
+from danqing.appraisal.english import judge, rhymes
+from danqing.encode.english import syllables
 
 SONNET = """Shall I compare thee to a summer's day?
 Thou art more lovely and more temperate:

@@ -532,15 +532,24 @@ def _against(line: str, pattern: str, number: int, sounds: Sounds) -> list[Findi
 def _ci_rhyme(
     lines: Sequence[str], places: Sequence[int], tune: Tune, rhymes: list[str], sounds: Sounds
 ) -> list[Finding]:
-    """The lines of one rhyme; enters their class into `rhymes`."""
+    """The lines of one rhyme; enters their class into `rhymes`.
+
+    A class is called 第11部平 or 第11部仄; in tunes that rhyme in both tones at once, 西江月, its number is the rhyme.
+    """
     ends = [(i, lines[i][-1], tune.patterns[i][-1]) for i in places]
-    counts = Counter(g for _, char, tone in ends for g in sounds.ci_rhymes(char, None if tone == "中" else tone))
+    both = len({tone for _, _, tone in ends if tone != "中"}) > 1
+
+    def classes(char: str, tone: str) -> set[str]:
+        own = sounds.ci_rhymes(char, None if tone == "中" else tone)
+        return {name.rstrip("平仄") for name in own} if both else set(own)
+
+    counts = Counter(g for _, char, tone in ends for g in classes(char, tone))
     group = max(sorted(counts), key=lambda name: counts[name]) if counts else ""
     # Early ci rhymes by the groups of shi, some of which the classes cut in two: 杯 and 来 are both 十灰.
     narrow = {g for _, char, _ in ends if group in sounds.ci_rhymes(char) for g in sounds.rhymes(char, LEVEL)}
     found = []
     for i, char, tone in ends:
-        own = sounds.ci_rhymes(char, None if tone == "中" else tone)
+        own = classes(char, tone)
         if group in own or (tone == LEVEL and narrow & sounds.rhymes(char, LEVEL)):
             rhymes[i] = group
             found.append(Finding("rhyme", i + 1, "kept", f"“{char}”押{group}", f"{char} rhymes in {group}"))
