@@ -14,9 +14,21 @@ if TYPE_CHECKING:
     from danqing.artwork.request import Step
     from danqing.artwork.shelf import Shelf
     from danqing.errors import DanqingError
-    from danqing.studio import Creation, create, stylize
+    from danqing.studio import Creation, appraise, create, create_all, stylize, write
 
-__all__ = ["Artwork", "Creation", "DanqingError", "Shelf", "Step", "__version__", "create", "stylize"]
+__all__ = [
+    "Artwork",
+    "Creation",
+    "DanqingError",
+    "Shelf",
+    "Step",
+    "__version__",
+    "appraise",
+    "create",
+    "create_all",
+    "stylize",
+    "write",
+]
 
 _HOMES = {
     "Artwork": "danqing.artwork.artwork",
@@ -24,8 +36,11 @@ _HOMES = {
     "DanqingError": "danqing.errors",
     "Shelf": "danqing.artwork.shelf",
     "Step": "danqing.artwork.request",
+    "appraise": "danqing.studio",
     "create": "danqing.studio",
+    "create_all": "danqing.studio",
     "stylize": "danqing.studio",
+    "write": "danqing.studio",
 }
 
 

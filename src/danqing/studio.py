@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from danqing import arts
 from danqing.artwork.request import OnStep, ignore
+from danqing.errors import BadRequest
 
 if TYPE_CHECKING:
     from danqing.arts.evaluation import Evaluation
@@ -41,15 +42,43 @@ def create(request: object, *, on_step: OnStep = ignore, shelf: Shelf | None = N
     stops it by raising `errors.Cancelled`. shelf: where the work is kept, the person's own unless given.
     Raises what is in `danqing.errors`; nothing is on the shelf then.
     """
+    arts.verb_of(request)
+    count = getattr(request, "count", 1)
+    if count != 1:
+        raise BadRequest(f"count is {count} and create() makes one work; create_all() makes several")
+    return create_all(request, on_step=on_step, shelf=shelf)[0]
+
+
+def create_all(request: object, *, on_step: OnStep = ignore, shelf: Shelf | None = None) -> tuple[Creation, ...]:
+    """As `create`, for a request that asks for several works (`count`); none is on the shelf unless all were made."""
     verb = arts.verb_of(request)
+    if verb not in arts.REQUESTS:
+        raise BadRequest(f"{type(request).__name__} asks for a report, not for a work; studio.report gives it")
     from danqing.artwork.shelf import Shelf
+
+    place = shelf if shelf is not None else Shelf()
+    art = arts.module(verb)
+    tools = _tools(on_step)
+    made: Sequence[Artwork] = (
+        art.create_all(request, tools) if hasattr(art, "create_all") else (art.create(request, tools),)
+    )
+    return tuple(Creation(artwork, place.add(artwork)) for artwork in made)
+
+
+def report(request: object, *, on_step: OnStep = ignore) -> tuple[arts.Report, ...]:
+    """Meet a request whose result is a report (`arts.appraise.Appraise`): one for each file. Nothing is kept."""
+    verb = arts.verb_of(request)
+    if verb not in arts.REPORTS:
+        raise BadRequest(f"{type(request).__name__} asks for a work, not for a report; studio.create makes it")
+    found: tuple[arts.Report, ...] = arts.module(verb).report(request, _tools(on_step))
+    return found
+
+
+def _tools(on_step: OnStep) -> arts.Tools:
     from danqing.catalog import styles
     from danqing.compute import device
 
-    place = shelf if shelf is not None else Shelf()
-    tools = arts.Tools(device.choose(), styles.shipped(), on_step)
-    artwork: Artwork = arts.module(verb).create(request, tools)
-    return Creation(artwork, place.add(artwork))
+    return arts.Tools(device.choose(), styles.shipped(), on_step)
 
 
 def stylize(
@@ -69,6 +98,29 @@ def stylize(
 
     several = [style] if isinstance(style, str | Path) else style
     return create(Stylize(Path(photo), tuple(map(str, several)), **options), on_step=on_step, shelf=shelf)
+
+
+def write(*, on_step: OnStep = ignore, shelf: Shelf | None = None, **options: Any) -> Creation:
+    """A poem, a couplet, a story or a script.
+
+    options: the fields of `danqing.arts.write.Write`: form, topic, start, acrostic, revise, lines, language, length,
+    temperature, poet, dynasty, mood, rhyme, script, model, seed. For several at once: `create_all(Write(count=3, …))`.
+    """
+    from danqing.arts.write import Write
+
+    if isinstance(options.get("revise"), str):
+        options["revise"] = Path(options["revise"])
+    return create(Write(**options), on_step=on_step, shelf=shelf)
+
+
+def appraise(file: str | Path, *, on_step: OnStep = ignore, **options: Any) -> arts.Report:
+    """What a text is: its form and every rule of it, its sounds, images and moods, what of it was there before.
+
+    options: the other fields of `danqing.arts.appraise.Appraise`: form, rhyme, language.
+    """
+    from danqing.arts.appraise import Appraise
+
+    return report(Appraise((Path(file),), **options), on_step=on_step)[0]
 
 
 def train(

@@ -46,21 +46,72 @@ def pictures(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def poems(tmp_path_factory):
+    """Invented poems in both kinds of files: the form is right, the characters are drawn at random."""
+    folder = tmp_path_factory.mktemp("poems")
+    rng = np.random.default_rng(2)
+    characters = [chr(0x4E00 + i) for i in range(200)]
+    written = [["".join(rng.choice(characters, 5 + 2 * (i % 2))) for _ in range(8)] for i in range(120)]
+    couplets = [[f"{p[k]}，{p[k + 1]}。" for k in range(0, 8, 2)] for p in written]
+    rows = [json.dumps({"lines": lines, "title": "秋", "author": "李白", "dynasty": "唐"}) for lines in couplets[:80]]
+    (folder / "a.jsonl").write_text("\n".join(rows), "utf-8")
+    (folder / "b.txt").write_text("\n\n".join("\n".join(lines) for lines in couplets[80:]), "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stories(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stories")
+    rng = np.random.default_rng(4)
+    words = [
+        "fox",
+        "crow",
+        "moon",
+        "river",
+        "king",
+        "bread",
+        "asked",
+        "gave",
+        "saw",
+        "wanted",
+        "the",
+        "and",
+        "of",
+        "an",
+        "old",
+        "young",
+    ]
+    chapters = []
+    for i in range(40):
+        paragraphs = [" ".join(rng.choice(words, 25)).capitalize() + "." for _ in range(6)]
+        chapters.append(f"## Chapter {i}\n\n" + "\n\n".join(paragraphs))
+    (folder / "a.txt").write_text("\n\n".join(chapters), "utf-8")
+    return folder
+
+
+@pytest.fixture
+def material(name, request):
+    """Data that the recipe can be trained on."""
+    kind = {"story": "stories"} | dict.fromkeys(("poet", "poet_lstm", "reviser", "origins"), "poems")
+    return request.getfixturevalue(kind.get(name, "pictures"))
+
+
 def train(name, root, folder, kill=-1):
     command = [sys.executable, "-c", PROGRAM, name, str(root), str(folder), str(kill)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize("name", recipes.names())
-def test_every_recipe_survives_a_kill(name, pictures, tmp_path):
+def test_every_recipe_survives_a_kill(name, material, tmp_path):
     """Two steps, SIGKILL, resume: the same weights as four steps without a break."""
-    whole = train(name, pictures, tmp_path / "whole")
+    whole = train(name, material, tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
-    assert train(name, pictures, tmp_path / "cut", kill=3).returncode == -signal.SIGKILL
+    assert train(name, material, tmp_path / "cut", kill=3).returncode == -signal.SIGKILL
     assert not (tmp_path / "cut" / "weights.safetensors").exists()
     state = Run.at(tmp_path / "cut").load()
     assert 1 <= state["step"] <= 3
-    resumed = train(name, pictures, tmp_path / "cut")
+    resumed = train(name, material, tmp_path / "cut")
     assert resumed.returncode == 0, resumed.stderr
     weights = [(tmp_path / which / "weights.safetensors").read_bytes() for which in ("whole", "cut")]
     assert weights[0] == weights[1]
@@ -68,7 +119,7 @@ def test_every_recipe_survives_a_kill(name, pictures, tmp_path):
     assert tensors
     assert about["architecture"]
     result = json.loads((tmp_path / "cut" / "result.json").read_text())
-    measured = recipes.get(name).evaluate(Run.at(tmp_path / "cut"), pictures)
+    measured = recipes.get(name).evaluate(Run.at(tmp_path / "cut"), material)
     assert measured == pytest.approx({k: result[k] for k in measured}, rel=0.05, abs=0.02)
 
 

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from danqing.catalog.styles import Styles
     from danqing.compute.device import Compute
 
-REQUESTS: Mapping[str, str] = {"stylize": "Stylize"}  # verb, which is also the module here → its request's class
+# Verb, which is also the module here → its request's class.
+REQUESTS: Mapping[str, str] = {"stylize": "Stylize", "write": "Write"}  # what comes back is a work, or several
+REPORTS: Mapping[str, str] = {"appraise": "Appraise"}  # what comes back is a report for each file
+TEXTS = frozenset({"write"})  # arts whose works are texts; all others make pictures
+
+
+_ALL = {**REQUESTS, **REPORTS}
 
 
 @dataclass(frozen=True)
@@ -36,10 +42,20 @@ class Flag:
 
 
 class Art(Protocol):
-    """What every file here offers."""
+    """What every file here offers whose result is a work."""
 
     def create(self, request: Any, tools: Tools) -> Artwork:
-        """Meet the request."""
+        """Meet the request. An art that can make several at once has `create_all`, which gives a tuple, beside it."""
+
+
+class Report(Protocol):
+    """What comes back for each file from an art that judges. Its file here offers `report(request, tools)`."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain lists, dicts, strings and numbers."""
+
+    def lines(self, language: str = "") -> list[str]:
+        """The report for people, in "zh" or "en"; in the work's own language unless given."""
 
 
 @dataclass(frozen=True)
@@ -52,30 +68,35 @@ class Tools:
 
 
 def names() -> tuple[str, ...]:
-    """Every art that works, by its verb."""
+    """Every art that makes works, by its verb."""
     return tuple(REQUESTS)
+
+
+def media(verb: str) -> str:
+    """What an art's works are: "picture" or "text"."""
+    return "text" if verb in TEXTS else "picture"
 
 
 def module(verb: str) -> Any:
     """The file of one art; raises UnknownName."""
-    if verb not in REQUESTS:
-        raise UnknownName("art", verb, REQUESTS, see="danqing --help")
+    if verb not in _ALL:
+        raise UnknownName("art", verb, _ALL, see="danqing --help")
     return importlib.import_module(f"{__name__}.{verb}")
 
 
 def request_class(verb: str) -> type[Any]:
     """The request dataclass of one art; raises UnknownName."""
-    found: type[Any] = getattr(module(verb), REQUESTS[verb])
+    found: type[Any] = getattr(module(verb), _ALL[verb])
     return found
 
 
 def verb_of(request: object) -> str:
     """The verb a request belongs to; raises BadRequest for anything that is not a request of an art."""
     kind = type(request)
-    for verb, name in REQUESTS.items():
+    for verb, name in _ALL.items():
         if kind.__name__ == name and kind.__module__ == f"{__name__}.{verb}":
             return verb
-    raise BadRequest(f"{kind.__name__} is no request of an art; there are {', '.join(REQUESTS.values())}")
+    raise BadRequest(f"{kind.__name__} is no request of an art; there are {', '.join(_ALL.values())}")
 
 
 def flags(request: type[Any]) -> dict[str, tuple[Any, Flag]]:
@@ -98,6 +119,9 @@ def flag_name(field: str, flag: Flag) -> str:
 def check_choices(request: object) -> None:
     """Raises BadRequest when a field with a fixed set of values has another one."""
     for field, (kind, flag) in flags(type(request)).items():
-        if get_origin(kind) is Literal and getattr(request, field) not in get_args(kind):
-            value, allowed = getattr(request, field), ", ".join(map(str, get_args(kind)))
-            raise BadRequest(f"{flag_name(field, flag)} is {value!r}; it is one of {allowed}")
+        value = getattr(request, field)
+        literal = next((part for part in (kind, *get_args(kind)) if get_origin(part) is Literal), None)
+        if literal is not None and value not in get_args(literal) and (literal is kind or value is not None):
+            raise BadRequest(
+                f"{flag_name(field, flag)} is {value!r}; it is one of {', '.join(map(str, get_args(literal)))}"
+            )

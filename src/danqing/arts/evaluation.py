@@ -79,6 +79,7 @@ def evaluate_stylize(
     """Every photo in every style by every method, seed 0, longer side `size` px; `photos`: the samples unless given."""
     import torch
 
+    from danqing.artwork.image import Picture
     from danqing.encode.image import fit, match_colors, resize, to_picture, to_tensor
     from danqing.training.metrics import RandomPyramid
 
@@ -104,6 +105,7 @@ def evaluate_stylize(
                 request = Stylize(path, (label,), method=method, size=size, seed=0)  # type: ignore[arg-type]
                 work = create(request, dataclasses.replace(tools, on_step=on_step))
                 spent = time.perf_counter() - start
+                assert isinstance(work.content, Picture)
                 result = to_tensor(work.content)
                 row = _row(pyramid, (path.stem, label, method), result, (photo, style), whole)
                 rows.append(dataclasses.replace(row, seconds=spent))

@@ -22,6 +22,7 @@ class Step:
     total: int
     stage: str = ""  # what is being done, in a word or two: "512 px", "reading"
     preview: Callable[[], Picture] | None = None  # called only by those who want to look; it costs a conversion
+    line: str | None = None  # of a text: a row that was just written, "" between two stanzas
 
 
 OnStep = Callable[[Step], None]

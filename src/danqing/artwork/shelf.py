@@ -23,7 +23,7 @@ import platformdirs
 import sqlalchemy as sql
 from PIL import Image
 
-from danqing.artwork import files
+from danqing.artwork import files, literature
 from danqing.artwork.artwork import Artwork
 from danqing.artwork.image import Picture
 from danqing.artwork.provenance import Provenance
@@ -32,6 +32,7 @@ from danqing.errors import BadRequest, NotWritable, Unavailable, UnknownName
 PREVIEW_SIDE = 384  # px, longer side
 SHORT = 8  # hex digits of a work's name; more where two works share them
 BUSY_S = 30.0  # how long a process waits for another one's write
+_SUFFIXES = {"picture": ".png", "text": ".txt"}  # what a work is kept as
 ORPHAN_AGE_S = 3600.0  # a file without a row is somebody's unfinished add until it is this old
 
 # One entry for each version of the schema, oldest first; a shelf runs those that it has not seen. Never edit an entry.
@@ -63,13 +64,13 @@ class Work:
     created: datetime  # UTC
     verb: str
     title: str
-    media: str  # "picture"
-    width: int | None  # px
-    height: int | None  # px
+    media: str  # "picture" or "text"
+    width: int | None  # px; None for a text
+    height: int | None  # px; None for a text
     seed: int | None
     provenance: Provenance
-    path: Path  # the file, lossless and with provenance inside
-    preview: Path  # WebP, at most PREVIEW_SIDE px a side
+    path: Path  # the file, lossless and with provenance inside, or beside it where the format has no room
+    preview: Path | None  # WebP, at most PREVIEW_SIDE px a side; None for a text, which shows itself
 
 
 def default_home() -> Path:
@@ -100,16 +101,19 @@ class Shelf:
         sql.event.listen(self._engine, "begin", _begin)
         self._migrate()
 
-    def add(self, artwork: Artwork, *, suffix: str = ".png") -> Work:
+    def add(self, artwork: Artwork, *, suffix: str = "") -> Work:
         """Keeps a work and returns it as it stands on the shelf; the same content again gives the same work.
 
+        suffix: the file's format; .png for a picture and .txt for a text unless given.
         Raises NotWritable when the disk is full or the shelf may not be written.
         """
+        suffix = suffix or _SUFFIXES[artwork.media]
         data = artwork.encode(suffix)
         digest = hashlib.sha256(data).hexdigest()
-        preview = _preview(artwork.content)
-        self._store(digest, suffix, data, preview)
+        parts = self._parts(artwork, digest, suffix, data)
+        self._store(parts)
         provenance = artwork.provenance
+        picture = artwork.content if isinstance(artwork.content, Picture) else None
         row = {
             "sha256": digest,
             "created": datetime.now(UTC).isoformat(timespec="microseconds"),
@@ -117,14 +121,14 @@ class Shelf:
             "title": artwork.title,
             "media": artwork.media,
             "suffix": suffix,
-            "width": artwork.content.width,
-            "height": artwork.content.height,
+            "width": picture.width if picture else None,
+            "height": picture.height if picture else None,
             "seed": provenance.seed,
             "provenance": provenance.to_json(),
         }
         with self._writing() as connection:
             # Again, now that nobody else can remove it: between the file and the row another process may have done so.
-            self._store(digest, suffix, data, preview)
+            self._store(parts)
             if connection.execute(sql.select(_WORKS).where(_WORKS.c.sha256 == digest)).first() is None:
                 row["id"] = _short_name(connection, digest)
                 connection.execute(sql.insert(_WORKS).values(**row))
@@ -166,8 +170,9 @@ class Shelf:
             connection.execute(sql.delete(_WORKS).where(_WORKS.c.sha256 == work.sha256))
         with self._writing() as connection:  # the row is gone for good; now the files, unless they were added again
             if connection.execute(sql.select(_WORKS).where(_WORKS.c.sha256 == work.sha256)).first() is None:
-                for path in (work.path, work.preview):
-                    path.unlink(missing_ok=True)
+                for path in (work.path, work.preview, literature.sidecar(work.path)):
+                    if path is not None:
+                        path.unlink(missing_ok=True)
         return work
 
     def sweep(self, older_than_s: float = ORPHAN_AGE_S) -> int:
@@ -217,17 +222,22 @@ class Shelf:
             seed=row["seed"],
             provenance=Provenance.from_json(row["provenance"]),
             path=self._place("files", digest, row["suffix"]),
-            preview=self._place("previews", digest, ".webp"),
+            preview=self._place("previews", digest, ".webp") if row["media"] == "picture" else None,
         )
 
     def _place(self, kind: str, digest: str, suffix: str) -> Path:
         return self.home / kind / digest[:2] / f"{digest}{suffix}"
 
-    def _store(self, digest: str, suffix: str, data: bytes, preview: bytes) -> None:
-        for path, content in (
-            (self._place("files", digest, suffix), data),
-            (self._place("previews", digest, ".webp"), preview),
-        ):
+    def _parts(self, artwork: Artwork, digest: str, suffix: str, data: bytes) -> list[tuple[Path, bytes]]:
+        """Every file that a work is kept in, with its bytes."""
+        path = self._place("files", digest, suffix)
+        if isinstance(artwork.content, Picture):
+            return [(path, data), (self._place("previews", digest, ".webp"), _preview(artwork.content))]
+        beside = literature.encode_sidecar(data, suffix, artwork.provenance)
+        return [(path, data), *([(literature.sidecar(path), beside)] if beside else [])]
+
+    def _store(self, parts: list[tuple[Path, bytes]]) -> None:
+        for path, content in parts:
             if not path.is_file():
                 try:
                     path.parent.mkdir(exist_ok=True)

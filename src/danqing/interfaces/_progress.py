@@ -27,7 +27,17 @@ LINE_EVERY_S = 15.0  # where no bar can be drawn
 class Watch:
     """Shows steps as they come: `with Watch(console, …) as on_step`. A preview stays only if the work was finished."""
 
-    def __init__(self, console: Console, *, bar: bool, quiet: bool = False, preview: Path | None = None) -> None:
+    def __init__(
+        self,
+        console: Console,
+        *,
+        bar: bool,
+        quiet: bool = False,
+        preview: Path | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        """say: given the rows of a text as they are written; nobody is unless it is given."""
+        self._say = say
         self._preview = preview  # the caller has seen to it that the name may be taken
         self._quiet = quiet
         self._lines = bar and not console.is_terminal  # a log file is told now and then that all is well
@@ -41,6 +51,7 @@ class Watch:
             TimeRemainingColumn(),
             console=console,
             transient=True,
+            redirect_stdout=say is None,  # rows of a text go to the standard output as they are, not above the bar
             disable=not (bar and console.is_terminal),
         )
         self._task = self._bar.add_task("starting", total=None)
@@ -59,7 +70,11 @@ class Watch:
             self._preview.unlink(missing_ok=True)
 
     def step(self, step: Step) -> None:
-        """Move the bar; draw the preview if it is time to."""
+        """Move the bar; draw the preview if it is time to; pass a row of a text on."""
+        if step.line is not None and self._say is not None:
+            self._bar.stop()  # the text has begun: it needs no bar any more
+            self._say(step.line)
+            return
         self._bar.update(self._task, description=step.stage or "working", completed=step.done, total=step.total or None)
         now = time.monotonic()
         if self._lines and now - self._told >= LINE_EVERY_S:

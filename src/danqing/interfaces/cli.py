@@ -58,6 +58,17 @@ class Keeping:
 
 
 @dataclass(frozen=True)
+class KeepingText:
+    """What every verb that makes a text understands."""
+
+    output: Annotated[
+        Path | None,
+        Flag("where to save the text as well as on the shelf: .txt, .md or .docx", "FILE", "-o,--output"),
+    ] = None
+    force: Annotated[bool, Flag("replace files that are there already")] = False
+
+
+@dataclass(frozen=True)
 class Voice:
     """How one run speaks: to people or to programs."""
 
@@ -110,9 +121,11 @@ def verb(name: str, *groups: type[Any], help: str) -> Callable[[Run], Run]:
 # --- making works -----------------------------------------------------------------------------------------------------
 
 
-def make(voice: Voice, request: object, keeping: Keeping) -> None:
+def make(voice: Voice, request: object, keeping: Keeping | KeepingText) -> None:
     """Any verb that makes a work: check where it goes, make it while the person watches, save it, say where it is."""
-    _check_places(keeping)
+    outputs = _outputs(keeping.output, getattr(request, "count", 1))
+    media = arts.media(arts.verb_of(request))
+    _check_places(keeping, outputs, media)
     from danqing import studio  # from here on it takes as long as it takes: PyTorch comes in
     from danqing.compute import device, memory
     from danqing.interfaces._progress import Watch
@@ -122,28 +135,54 @@ def make(voice: Voice, request: object, keeping: Keeping) -> None:
         voice.note(f"computing on {device.choose()}")
     start = time.perf_counter()
     watching = not (voice.common.quiet or voice.common.json)
-    with Watch(voice.err, bar=watching, quiet=voice.common.quiet, preview=keeping.preview) as on_step:
-        creation = studio.create(request, on_step=on_step)
-    if keeping.output:
-        creation.save(keeping.output, force=keeping.force)
-    work, seconds = creation.work, time.perf_counter() - start
-    path = keeping.output or work.path
-    result = {**_as_dict(work), "path": str(path), "shelf_path": str(work.path), "seconds": round(seconds, 2)}
+    told = voice.say if watching and media == "text" else None
+    preview = getattr(keeping, "preview", None)
+    with Watch(voice.err, bar=watching, quiet=voice.common.quiet, preview=preview, say=told) as on_step:
+        creations = studio.create_all(request, on_step=on_step)
+    results = []
+    seconds = time.perf_counter() - start
+    for creation, output in zip(creations, outputs, strict=True):
+        if output:
+            creation.save(output, force=keeping.force)
+        work = creation.work
+        facts = {**_as_dict(work), "path": str(output or work.path), "shelf_path": str(work.path)}
+        text = {"text": str(creation.artwork.content)} if media == "text" else {}
+        results.append({**facts, **text, "seconds": round(seconds, 2)})
 
     def show() -> None:
-        voice.say(f"{path}")
-        voice.note(
-            f"{work.title}, {work.width}×{work.height} px, seed {work.seed}, {seconds:.1f} s, on the shelf: {work.id}"
-        )
+        for creation, facts in zip(creations, results, strict=True):
+            work = creation.work
+            if media == "text":
+                _tell_text(voice, work, facts["path"], seconds)
+                continue
+            voice.say(facts["path"])
+            voice.note(f"{work.title}, {_size(work)}, seed {work.seed}, {seconds:.1f} s, on the shelf: {work.id}")
 
-    voice.result(result, show)
+    voice.result(results[0] if len(results) == 1 else {"works": results}, show)
 
 
-def _check_places(keeping: Keeping) -> None:
+def _tell_text(voice: Voice, work: Any, path: str, seconds: float) -> None:
+    """Where a text was saved; the text itself was printed while it was written."""
+    for remark in work.provenance.notes:
+        voice.note(remark)
+    voice.note(f"{path}\n{work.title}, seed {work.seed}, {seconds:.1f} s, on the shelf: {work.id}")
+
+
+def _outputs(output: Path | None, count: int) -> list[Path | None]:
+    """A place for each work: out.txt alone, out-1.txt, out-2.txt … for several."""
+    if output is None or count == 1:
+        return [output] * count
+    return [output.with_name(f"{output.stem}-{number}{output.suffix}") for number in range(1, count + 1)]
+
+
+def _check_places(keeping: Keeping | KeepingText, outputs: Sequence[Path | None], media: str = "picture") -> None:
     """Before any work is done: can the outputs be written?"""
-    from danqing.artwork import files, image
+    from danqing.artwork import files, image, literature
 
-    for path in (keeping.output, keeping.preview):
+    for path in outputs:
+        if path is not None and media == "text":
+            literature.check_output(path, force=keeping.force)
+    for path in [*(outputs if media == "picture" else ()), getattr(keeping, "preview", None)]:
         if path is not None:
             image.output_format(path)
             files.check_output(path, force=keeping.force)
@@ -151,14 +190,41 @@ def _check_places(keeping: Keeping) -> None:
 
 def _making(name: str) -> None:
     request = arts.request_class(name)
+    keeps = KeepingText if arts.media(name) == "text" else Keeping
 
-    @verb(name, request, Keeping, help=(request.__doc__ or "").strip())
-    def run(voice: Voice, asked: object, keeping: Keeping) -> None:
+    @verb(name, request, keeps, help=(request.__doc__ or "").strip())
+    def run(voice: Voice, asked: object, keeping: Keeping | KeepingText) -> None:
         make(voice, asked, keeping)
 
 
 for _name in arts.names():
     _making(_name)
+
+
+# --- judging works ----------------------------------------------------------------------------------------------------
+
+
+def _reporting(name: str) -> None:
+    request = arts.request_class(name)
+
+    @verb(name, request, help=(request.__doc__ or "").strip())
+    def run(voice: Voice, asked: Any) -> None:
+        from danqing import studio
+        from danqing.interfaces._progress import Watch
+
+        watching = not (voice.common.quiet or voice.common.json)
+        with Watch(voice.err, bar=watching, quiet=voice.common.quiet) as on_step:
+            reports = studio.report(asked, on_step=on_step)
+
+        def show() -> None:
+            for number, report in enumerate(reports):
+                voice.say(("\n" if number else "") + "\n".join(report.lines(asked.language or "")))
+
+        voice.result({"reports": [report.as_dict() for report in reports]}, show)
+
+
+for _name in arts.REPORTS:
+    _reporting(_name)
 
 
 # --- looking at works -------------------------------------------------------------------------------------------------
@@ -189,7 +255,7 @@ def gallery(voice: Voice, asked: Gallery) -> None:
                 work.id,
                 f"{work.created.astimezone():%Y-%m-%d %H:%M}",
                 work.verb,
-                f"{work.width}×{work.height}",
+                _size(work),
                 work.title,
             )
             for work in works
@@ -218,7 +284,7 @@ def show(voice: Voice, asked: Show) -> None:
     def lines() -> None:
         for key in ("id", "title", "verb", "created", "seed", "path", "sha256"):
             voice.say(f"{key:10} {facts[key]}")
-        voice.say(f"{'size':10} {work.width}×{work.height} px")
+        voice.say(f"{'size':10} {_size(work)}")
         for key, value in sorted(work.provenance.request.items()):
             voice.say(f"{'request':10} {key} = {json.dumps(value, ensure_ascii=False)}")
         for parent in work.provenance.parents:
@@ -227,8 +293,19 @@ def show(voice: Voice, asked: Show) -> None:
             voice.say(f"{'model':10} {name} (sha256 {digest})")
         for note in (*work.provenance.notes, work.provenance.software):
             voice.say(f"{'note':10} {note}")
+        if work.media == "text":
+            voice.say(f"\n{facts['text']}")
 
+    if work.media == "text":
+        from danqing.artwork import literature
+
+        facts["text"] = str(literature.read(work.path))
     voice.result(facts, lines)
+
+
+def _size(work: Any) -> str:
+    """How large a work is, in a word: 768×512 px; of a text its kind."""
+    return "text" if work.width is None else f"{work.width}×{work.height} px"
 
 
 def _as_dict(work: Any) -> dict[str, Any]:
@@ -408,7 +485,7 @@ def evaluate(voice: Voice, asked: Evaluate) -> None:
 
 
 def _evaluate_stylize(voice: Voice, asked: Evaluate) -> None:
-    _check_places(Keeping(asked.output, asked.force))
+    _check_places(Keeping(asked.output, asked.force), [asked.output])
     from danqing import studio
     from danqing.artwork import image
     from danqing.interfaces._progress import Watch

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from danqing.artwork.request import OnStep
     from danqing.training.run import Run
 
-NAMES = ("perceptual", "fast", "styles")
+NAMES = ("perceptual", "fast", "styles", "poet", "poet_lstm", "story", "reviser", "origins")
+TABLES = ("prosody",)  # recipes that derive tables instead of training weights
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,14 @@ class Recipe:
 
 
 def names() -> tuple[str, ...]:
-    """Every recipe, without importing any."""
+    """Every recipe that trains weights, without importing any."""
     return NAMES
 
 
 def get(name: str) -> Recipe:
     """The recipe, imported now."""
-    if name not in NAMES:
-        raise UnknownName("recipe", name, NAMES, "danqing train --help")
+    if name not in (*NAMES, *TABLES):
+        raise UnknownName("recipe", name, (*NAMES, *TABLES), "danqing train --help")
     recipe: Recipe = importlib.import_module(f"danqing.recipes.{name}").RECIPE
     return recipe
 

@@ -1,0 +1,964 @@
+"""Sequence models that write one token after another, and one that fills gaps: training losses, sampling, constraints.
+
+Transformer: Vaswani et al. 2017, decoder only, with rotary positions (Su et al. 2021), RMSNorm before each part (Zhang
+and Sennrich 2019), SwiGLU (Shazeer 2020) and one matrix for embedding and output (Press and Wolf 2017). LSTM:
+Hochreiter and Schmidhuber 1997; GRU: Cho et al. 2014. The masked variant (Devlin et al. 2019) is the same Transformer
+without the causal mask.
+Departures: norms have no gain of their own but the last, since the layer that follows can learn it; recurrent layers
+after the first are residual; norms, rotation, attention, SwiGLU and cross-entropy have hand-written backward passes:
+on a CPU in bf16 elementwise passes and PyTorch's attention backward take the time, not the matrix products.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from danqing.errors import BadRequest, DanqingError
+
+ARCHITECTURES = ("transformer", "lstm", "gru")
+EPSILON = 1e-5  # under the root of a norm
+CHUNK = 512  # rows of logits held at once by the loss: 8 MB in bf16 at 8,000 tokens
+
+
+@dataclass(frozen=True)
+class Config:
+    """What defines a model; saved in the weights' header and enough to rebuild it."""
+
+    vocabulary: int
+    width: int = 256  # channels of a token
+    depth: int = 6
+    heads: int = 4  # of the Transformer; width / heads is even
+    context: int = 192  # tokens that the Transformer sees at once
+    architecture: str = "transformer"  # | "lstm" | "gru"
+    causal: bool = True  # False: the masked variant, which sees both sides
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise BadRequest(
+                f"architecture {self.architecture!r} is not known; it is one of {', '.join(ARCHITECTURES)}"
+            )
+        if min(self.vocabulary, self.width, self.depth, self.heads, self.context) < 1:
+            raise BadRequest("vocabulary, width, depth, heads and context are whole numbers of 1 or more")
+        if self.architecture == "transformer" and (self.width % self.heads or self.width // self.heads % 2):
+            raise BadRequest(
+                f"width {self.width} in {self.heads} heads: the width of a head must be a whole, even number"
+            )
+        if self.architecture != "transformer" and not self.causal:
+            raise BadRequest(f"the masked variant is a transformer; {self.architecture} reads one way only")
+        if not 0 <= self.dropout < 1:
+            raise BadRequest(f"dropout is {self.dropout}; it lies in [0, 1)")
+
+    @property
+    def hidden(self) -> int:
+        """Channels inside a SwiGLU: 8/3 of the width, so that three matrices weigh as much as two of 4, to 64."""
+        return max(64, round(self.width * 8 / 3 / 64) * 64)
+
+
+# --- parts with their own backward pass -------------------------------------------------------------------------------
+
+
+class _Norm(torch.autograd.Function):
+    """x / rms(x) over the last axis."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        scale = _scale(x)
+        y = x * scale
+        ctx.save_for_backward(y, scale)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        y, scale = ctx.saved_tensors
+        (g,) = gradients
+        along = (g * y).sum(-1, keepdim=True).div_(-y.shape[-1])
+        return torch.addcmul(g, y, along).mul_(scale)
+
+
+def _scale(x: Tensor) -> Tensor:
+    """1 / rms over the last axis, taken in fp32 at least: (…, C) → (…, 1)."""
+    exact = torch.promote_types(x.dtype, torch.float32)
+    length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=exact)
+    return length.square_().div_(x.shape[-1]).add_(EPSILON).rsqrt_().to(x.dtype)
+
+
+def _norm(x: Tensor) -> Tensor:
+    return cast(Tensor, _Norm.apply(x))  # type: ignore[no-untyped-call]
+
+
+class _Attend(torch.autograd.Function):
+    """Multi-head attention between the input and the output projection, with rotary positions.
+
+    mixed (B, T, 3·C): queries, keys, values; angles (2, 2, T, D): see `rotary`; mask broadcasts to (B·H, T, T).
+    Returns (B·T, C). For a few hundred tokens the whole (T, T) table of a head stays in the cache: with matrix
+    products alone, forward and backward together took a third of the processor time of
+    `scaled_dot_product_attention` at 96 tokens, six tenths at 192 (24 rows, 6 heads of 64, bf16, one core).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, mixed: Tensor, angles: Tensor, mask: Tensor, heads: int) -> Tensor:
+        b, t, c = mixed.shape
+        qkv = mixed.view(b, t, 3, heads, -1).permute(2, 0, 3, 1, 4).contiguous()
+        q, k, v = turned(qkv, angles).flatten(1, 2)
+        p = torch.softmax(torch.baddbmm(mask, q, k.transpose(1, 2)), dim=-1)
+        ctx.save_for_backward(q, k, v, p, angles)
+        ctx.heads = heads
+        return torch.bmm(p, v).view(b, heads, t, -1).transpose(1, 2).reshape(b * t, c // 3)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        q, k, v, p, angles = ctx.saved_tensors
+        n, t, d = q.shape
+        g = gradients[0].view(-1, t, ctx.heads, d).transpose(1, 2).reshape(n, t, d)
+        to_p = torch.bmm(g, v.transpose(1, 2))
+        to_scores = torch.ops.aten._softmax_backward_data(to_p, p, -1, p.dtype)
+        to_qkv = q.new_empty(3, n, t, d)
+        torch.bmm(to_scores, k, out=to_qkv[0])
+        torch.bmm(to_scores.transpose(1, 2), q, out=to_qkv[1])
+        torch.bmm(p.transpose(1, 2), g, out=to_qkv[2])
+        back = turned(to_qkv.view(3, -1, ctx.heads, t, d), torch.stack([angles[0], -angles[1]]))
+        return back.permute(1, 3, 0, 2, 4).reshape(-1, t, 3 * ctx.heads * d), None, None, None
+
+
+def rotary(start: int, stop: int, width: int, like: Tensor) -> Tensor:
+    """The tables of `turned` for positions start … stop − 1, in the dtype of `like`: (2, 2, T, D).
+
+    First axis: cos, sin (its first half negated); second: for queries (divided by √D, which attention asks for), keys.
+    """
+    rates = 10_000.0 ** -(torch.arange(0, width, 2, device=like.device, dtype=torch.float32) / width)
+    angles = torch.arange(start, stop, device=like.device, dtype=torch.float32)[:, None] * rates
+    cos, sin = angles.cos(), angles.sin()
+    table = torch.stack([torch.cat([cos, cos], dim=1), torch.cat([-sin, sin], dim=1)])
+    return torch.stack([table * width**-0.5, table], dim=1).to(like.dtype)
+
+
+def turned(qkv: Tensor, angles: Tensor) -> Tensor:
+    """qkv (3, B, H, T, D), changed in place: queries and keys turned by their position, pairs being (i, i + D/2)."""
+    cos, sin = angles
+    both = qkv[:2]
+    crossed = both.roll(both.shape[-1] // 2, -1)
+    both.mul_(cos[:, None, None]).addcmul_(crossed, sin[:, None, None])
+    return qkv
+
+
+class _Think(torch.autograd.Function):
+    """x + down(silu(gate(y)) · up(y)): SwiGLU, added to what came in. x, y (N, C); inner (2F, C); outer (C, F)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor, inner: Tensor, outer: Tensor) -> Tensor:
+        half = len(inner) // 2
+        gate, up = y @ inner[:half].T, y @ inner[half:].T  # two products, so that each result lies in one piece
+        opened = F.silu(gate)
+        passed = opened * up
+        ctx.save_for_backward(y, inner, outer, gate, up, opened, passed)
+        return torch.addmm(x, passed, outer.T)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        y, inner, outer, gate, up, opened, passed = ctx.saved_tensors
+        (g,) = gradients
+        half = len(inner) // 2
+        to_passed = g @ outer
+        to_up = to_passed * opened
+        to_gate = torch.ops.aten.silu_backward(to_passed.mul_(up), gate)
+        to_y = torch.addmm(to_gate @ inner[:half], to_up, inner[half:])
+        to_inner = torch.empty_like(inner)
+        torch.mm(to_gate.T, y, out=to_inner[:half])
+        torch.mm(to_up.T, y, out=to_inner[half:])
+        return g, to_y, to_inner, g.T @ passed
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """Σ weight · −log softmax(x Wᵀ)[target], by chunks of rows, both gradients made on the way forward.
+
+    x (N, C), W (V, C) of one dtype; targets (N,) int64; weights (N,) float32. The N × V table passes memory three
+    times: written, made probabilities, read by the two products of the gradients. −log of the probability, which bf16
+    keeps to 0.4 %, is closer than a log-probability rounded to bf16 would be.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        total = x.new_zeros((), dtype=torch.float32)
+        to_x, to_weight = torch.empty_like(x), torch.zeros_like(weight)
+        size = min(CHUNK, len(x))
+        logits, places = x.new_empty(2, size, len(weight)), torch.arange(size, device=x.device)
+        for start in range(0, len(x), CHUNK):
+            rows = slice(start, start + CHUNK)
+            part, target, share = x[rows], targets[rows], weights[rows, None]
+            raw, p = logits[:, : len(part)]
+            torch.mm(part, weight.T, out=raw)
+            torch.softmax(raw, dim=-1, out=p)
+            surprise = p.gather(1, target[:, None]).float().clamp_min_(1e-30).log_()
+            total -= (surprise * share).sum()
+            p[places[: len(part)], target] -= 1  # `scatter_add_` took as long as a product here
+            share = share.to(x.dtype)
+            torch.mul(p @ weight, share, out=to_x[rows])
+            to_weight.addmm_(p.T, part * share)
+        ctx.save_for_backward(to_x, to_weight)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        to_x, to_weight = ctx.saved_tensors
+        (g,) = gradients
+        return to_x * g.to(to_x.dtype), to_weight * g.to(to_weight.dtype), None, None
+
+
+# --- networks ---------------------------------------------------------------------------------------------------------
+
+
+class Block(nn.Module):
+    """Attention, then SwiGLU, each added to what came in."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.heads, self.dropout = config.heads, config.dropout
+        self.mix = nn.Linear(config.width, 3 * config.width, bias=False)  # queries, keys, values
+        self.out = nn.Linear(config.width, config.width, bias=False)
+        self.up = nn.Linear(config.width, 2 * config.hidden, bias=False)  # gate, up
+        self.down = nn.Linear(config.hidden, config.width, bias=False)
+
+    def forward(self, x: Tensor, angles: Tensor, mask: Tensor) -> Tensor:
+        """x (B, T, C); angles from `rotary`; mask (T, T) or (B·H, 1, T), 0 or −inf. Returns (B, T, C)."""
+        rows = x.flatten(0, 1)
+        mixed = self.mix(_norm(x))
+        seen = cast(Tensor, _Attend.apply(mixed, angles, mask, self.heads))  # type: ignore[no-untyped-call]
+        if self.dropout and self.training:
+            rows = rows + F.dropout(self.out(seen), self.dropout)
+            thought = _Think.apply(torch.zeros_like(rows), _norm(rows), self.up.weight, self.down.weight)  # type: ignore[no-untyped-call]
+            return (rows + F.dropout(thought, self.dropout)).view_as(x)
+        rows = torch.addmm(rows, seen, self.out.weight.T)
+        rows = cast(Tensor, _Think.apply(rows, _norm(rows), self.up.weight, self.down.weight))  # type: ignore[no-untyped-call]
+        return rows.view_as(x)
+
+    def step(self, x: Tensor, angles: Tensor, held: Tensor, start: int, layers: Sequence[Linear]) -> Tensor:
+        """x (B, n, C) of positions start … start + n − 1; held (2, B, H, context, D), keys and values, written to.
+
+        angles: from `rotary`, of these positions; layers: mix, out, up, down as `_prepared` gives them.
+        Returns (B, n, C).
+        """
+        b, n, c = x.shape
+        mix, out, up, down = layers
+        qkv = mix(x * _scale(x)).view(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4).contiguous()
+        q = turned(qkv, angles)[0]
+        held[:, :, :, start : start + n] = qkv[1:]
+        k, v = held[:, :, :, : start + n]
+        mask = None if n == 1 else torch.ones(n, start + n, dtype=torch.bool, device=x.device).tril_(start)
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)  # forward alone, it is the faster way
+        x = x + out(seen.transpose(1, 2).reshape(b, n, c))
+        gate, passed = up(x * _scale(x)).chunk(2, dim=-1)
+        return x + down(F.silu(gate).mul_(passed))
+
+
+Linear = Callable[[Tensor], Tensor]
+
+
+def _prepared(weight: Tensor) -> Linear:
+    """x → x Wᵀ, with the weight laid out for the processor's matrix units once where it is bf16 on a CPU.
+
+    For a few rows of x the time goes to reading the weight, which PyTorch would lay out anew at every call.
+    """
+    onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    fits = onednn and weight.device.type == "cpu" and weight.dtype == torch.bfloat16
+    if fits and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        laid_out = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), 16)
+        return lambda x: cast(Tensor, torch.ops.mkldnn._linear_pointwise(x, laid_out, None, "none", [], ""))
+    return lambda x: F.linear(x, weight)
+
+
+# The prepared layers of models that write, and what the weights were when they were made. Not an attribute of the
+# model, which must remain a thing that can be copied and saved.
+_PREPARED: weakref.WeakKeyDictionary[nn.Module, tuple[Any, list[Linear]]] = weakref.WeakKeyDictionary()
+
+
+class Memory(Protocol):
+    """What a model keeps of the tokens it has read, for every row of a batch."""
+
+    @property
+    def length(self) -> int:
+        """Tokens read so far."""
+        ...
+
+    def pick(self, rows: Sequence[int]) -> Memory:
+        """The memory of these rows, in this order; a row may be taken several times."""
+        ...
+
+
+@dataclass
+class _KeysAndValues:
+    held: Tensor  # (depth, 2, B, H, context, D)
+    angles: Tensor  # (2, 2, context, D)
+    layers: list[Linear]  # see `Transformer.layers`
+    length: int = 0
+
+    def pick(self, rows: Sequence[int]) -> _KeysAndValues:
+        index = torch.tensor(rows, device=self.held.device)
+        return _KeysAndValues(self.held.index_select(2, index), self.angles, self.layers, self.length)
+
+
+@dataclass
+class _States:
+    held: list[Any]  # of each layer: (h, c) of an LSTM, h of a GRU, each (1, B, C); None before the first token
+    length: int = 0
+
+    def pick(self, rows: Sequence[int]) -> _States:
+        def picked(state: Any) -> Any:
+            if state is None:
+                return None
+            return tuple(map(picked, state)) if isinstance(state, tuple) else state[:, list(rows)]
+
+        return _States([picked(state) for state in self.held], self.length)
+
+
+class Model(nn.Module):
+    """What all architectures share: one matrix for embedding and output, and a last norm with a gain."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocabulary, config.width)
+        self.gain = nn.Parameter(torch.ones(config.width))
+
+    def features(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Of every position before the output matrix: tokens (B, T) int64 → (B, T, C)."""
+        raise NotImplementedError
+
+    def forward(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Logits. tokens (B, T) int64 in [0, V); valid (B, T) bool, False at padding, for the masked variant only.
+
+        Returns (B, T, V) in the weights' dtype. A causal model needs no `valid`: padding stands to the right.
+        """
+        return F.linear(self.features(tokens, valid), self.embedding.weight)
+
+    @property
+    def window(self) -> int | None:
+        """How many tokens fit the memory; None where there is no limit."""
+        return None
+
+    def start(self, batch: int) -> Any:
+        """An empty memory for `batch` rows, see `Memory`."""
+        raise NotImplementedError
+
+    def step(self, tokens: Tensor, memory: Any) -> tuple[Tensor, Any]:
+        """Read on: tokens (B, n) int64. Returns the logits after the last one, (B, V), and the memory, grown by n."""
+        raise NotImplementedError
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """tokens (B, T) → (B, T, C) of unit mean square, with dropout in training."""
+        x = _norm(self.embedding(tokens))
+        return F.dropout(x, self.config.dropout) if self.config.dropout and self.training else x
+
+
+class Transformer(Model):
+    """Decoder-only where causal, encoder-only where not."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            for layer in (block.mix, block.up):
+                nn.init.normal_(layer.weight, std=config.width**-0.5 / 2)
+            for layer, fan in ((block.out, config.width), (block.down, config.hidden)):
+                nn.init.normal_(layer.weight, std=(2 * config.depth * fan) ** -0.5 / 2)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+
+    def features(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
+        """See `Model.features`."""
+        config = self.config
+        length = tokens.shape[1]
+        if length > config.context:
+            raise BadRequest(f"{length} tokens are more than the model's context of {config.context}")
+        x = self.embed(tokens)
+        angles = rotary(0, length, config.width // config.heads, x)
+        mask = x.new_zeros(1, 1)
+        if config.causal:
+            mask = x.new_full((length, length), -torch.inf).triu_(1)
+        elif valid is not None:
+            mask = x.new_zeros(valid.shape).masked_fill_(~valid, -torch.inf)
+            mask = mask[:, None, None].expand(-1, config.heads, -1, -1).reshape(-1, 1, length)
+        for block in self.blocks:
+            x = block(x, angles, mask)
+        return _norm(x) * self.gain
+
+    @property
+    def window(self) -> int | None:
+        """See `Model.window`."""
+        return self.config.context
+
+    def start(self, batch: int) -> _KeysAndValues:
+        """See `Model.start`."""
+        config, like = self.config, self.embedding.weight
+        if not config.causal:
+            raise BadRequest("a masked model fills gaps (`fill`); it cannot write one token after another")
+        width = config.width // config.heads
+        held = like.new_empty(config.depth, 2, batch, config.heads, config.context, width)
+        return _KeysAndValues(held.detach(), rotary(0, config.context, width, like.detach()), self.layers())
+
+    @torch.inference_mode()
+    def step(self, tokens: Tensor, memory: _KeysAndValues) -> tuple[Tensor, _KeysAndValues]:
+        """See `Model.step`. Raises BadRequest when the context is full."""
+        start, stop = memory.length, memory.length + tokens.shape[1]
+        if stop > self.config.context:
+            raise BadRequest(f"{stop} tokens are more than the model's context of {self.config.context}")
+        x = self.embedding(tokens.to(self.gain.device))
+        x = x * _scale(x)
+        angles = memory.angles[:, :, start:stop]
+        for i, (block, held) in enumerate(zip(self.blocks, memory.held, strict=True)):
+            x = cast(Block, block).step(x, angles, held, start, memory.layers[4 * i : 4 * i + 4])
+        memory.length = stop
+        x = x[:, -1]
+        return memory.layers[-1](x * _scale(x) * self.gain), memory
+
+    def layers(self) -> list[Linear]:
+        """Every matrix as a function made ready for few rows: mix, out, up, down of each block; the output."""
+        weights: list[Tensor] = []
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            weights += [block.mix.weight, block.out.weight, block.up.weight, block.down.weight]
+        weights.append(self.embedding.weight)
+        stamp = [(w.data_ptr(), 0 if w.is_inference() else w._version) for w in weights]
+        found = _PREPARED.get(self)
+        if found is None or found[0] != stamp:
+            found = _PREPARED[self] = (stamp, [_prepared(w) for w in weights])
+        return found[1]
+
+
+class Recurrent(Model):
+    """LSTM or GRU layers; those after the first add to what came in."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        kind = {"lstm": nn.LSTM, "gru": nn.GRU}[config.architecture]
+        self.layers = nn.ModuleList(kind(config.width, config.width, batch_first=True) for _ in range(config.depth))
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        for layer in self.layers:
+            for name, p in layer.named_parameters():
+                if name.startswith("bias"):
+                    nn.init.zeros_(p)
+                    if config.architecture == "lstm" and name.startswith("bias_ih"):
+                        p.data[config.width : 2 * config.width] = 1  # remember, until taught to forget
+                elif name.startswith("weight_hh"):
+                    nn.init.orthogonal_(p)
+                else:
+                    nn.init.normal_(p, std=config.width**-0.5)
+
+    def features(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
+        """See `Model.features`."""
+        x = self.embed(tokens)
+        for i, layer in enumerate(self.layers):
+            y, _ = layer(x)
+            y = F.dropout(y, self.config.dropout, self.training) if self.config.dropout else y
+            x = x + y if i else y
+        return _norm(x) * self.gain
+
+    def start(self, batch: int) -> _States:
+        """See `Model.start`."""
+        return _States([None] * len(self.layers))
+
+    @torch.inference_mode()
+    def step(self, tokens: Tensor, memory: _States) -> tuple[Tensor, _States]:
+        """See `Model.step`."""
+        x = _norm(self.embedding(tokens.to(self.gain.device)))
+        states = []
+        for i, (layer, state) in enumerate(zip(self.layers, memory.held, strict=True)):
+            y, state = layer(x, state)
+            x = x + y if i else y
+            states.append(state)
+        return F.linear(_norm(x[:, -1]) * self.gain, self.embedding.weight), _States(
+            states, memory.length + tokens.shape[1]
+        )
+
+
+def build(config: Config) -> Model:
+    """A model of this config with fresh weights from PyTorch's global generator, fp32, in training mode."""
+    return Transformer(config) if config.architecture == "transformer" else Recurrent(config)
+
+
+# --- losses -----------------------------------------------------------------------------------------------------------
+
+
+def loss(model: Model, tokens: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Weighted mean cross-entropy of each next token, in nats.
+
+    tokens (B, T + 1) int64; weights (B, T) float ≥ 0, of the targets tokens[:, 1:]: 0 at padding (to the right) and
+    wherever nothing is to be learned; all 1 when left out. Returns a scalar float32. Only positions of weight above 0
+    go through the output matrix.
+    """
+    features = model.features(tokens[:, :-1])
+    return _entropy(features, model.embedding.weight, tokens[:, 1:], weights)
+
+
+def masked_loss(
+    model: Model,
+    tokens: Tensor,
+    masked: Tensor,
+    mask: int,
+    valid: Tensor | None = None,
+) -> Tensor:
+    """Mean cross-entropy of the tokens behind the mask, in nats.
+
+    tokens (B, T) int64, whole; masked (B, T) bool: shown to the model as the token `mask`; valid (B, T) bool, False at
+    padding. Returns a scalar float32.
+    """
+    if model.config.causal:
+        raise BadRequest("masked_loss needs a model built with causal=False")
+    features = model.features(tokens.masked_fill(masked, mask), valid)
+    weights = masked.float() if valid is None else (masked & valid).float()
+    return _entropy(features, model.embedding.weight, tokens, weights)
+
+
+def _entropy(features: Tensor, output: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+    x, target = features.flatten(0, 1), targets.flatten()
+    if weights is None:
+        share = torch.full(target.shape, 1 / len(target), device=x.device)
+    else:
+        flat = weights.flatten().float()
+        wanted = flat.nonzero()[:, 0]
+        if len(wanted) < len(flat):
+            x, target, flat = x.index_select(0, wanted), target[wanted], flat[wanted]
+        share = flat / flat.sum().clamp_min(1e-12)
+    # In evaluation the logits are exact: fp32 products of whatever the features are.
+    if not torch.is_grad_enabled():
+        return _exact_entropy(x, output, target, share)
+    return cast(Tensor, _CrossEntropy.apply(x, output, target, share))  # type: ignore[no-untyped-call]
+
+
+def _exact_entropy(x: Tensor, output: Tensor, target: Tensor, share: Tensor) -> Tensor:
+    total = share.new_zeros(())
+    matrix = output.float()
+    for start in range(0, len(x), CHUNK):
+        rows = slice(start, start + CHUNK)
+        logits = x[rows].float() @ matrix.T
+        total += (F.cross_entropy(logits, target[rows], reduction="none") * share[rows]).sum()
+    return total
+
+
+# --- what may be written ----------------------------------------------------------------------------------------------
+
+
+class DeadEnd(DanqingError):
+    """Nothing that the constraints allow can be written, on any of the ways that were tried."""
+
+
+class Constraint(Protocol):
+    """What may come next. States are never changed, so that every candidate has its own and can go back."""
+
+    def start(self) -> Any:
+        """The state before the first token."""
+        ...
+
+    def allowed(self, state: Any) -> NDArray[np.bool_]:
+        """(V,) bool: the tokens that may come next; none at all where this way leads nowhere."""
+        ...
+
+    def advance(self, state: Any, token: int) -> Any:
+        """The state after one more token, one of those allowed."""
+        ...
+
+    def finished(self, state: Any) -> bool:
+        """Whether the work is whole, so that nothing more is written."""
+        ...
+
+
+@dataclass(frozen=True)
+class All:
+    """Several constraints at once: a token must be allowed by each; finished as soon as one of them is."""
+
+    parts: tuple[Constraint, ...]
+
+    def start(self) -> tuple[Any, ...]:
+        """See `Constraint.start`."""
+        return tuple(part.start() for part in self.parts)
+
+    def allowed(self, state: tuple[Any, ...]) -> NDArray[np.bool_]:
+        """See `Constraint.allowed`."""
+        masks = [part.allowed(own) for part, own in zip(self.parts, state, strict=True)]
+        together: NDArray[np.bool_] = np.all(masks, axis=0)
+        return together
+
+    def advance(self, state: tuple[Any, ...], token: int) -> tuple[Any, ...]:
+        """See `Constraint.advance`."""
+        return tuple(part.advance(own, token) for part, own in zip(self.parts, state, strict=True))
+
+    def finished(self, state: tuple[Any, ...]) -> bool:
+        """See `Constraint.finished`."""
+        return any(part.finished(own) for part, own in zip(self.parts, state, strict=True))
+
+
+@dataclass(frozen=True)
+class Without:
+    """Some tokens never: controls, the unknown character."""
+
+    vocabulary: int
+    tokens: frozenset[int]
+
+    def start(self) -> NDArray[np.bool_]:
+        """See `Constraint.start`."""
+        mask = np.ones(self.vocabulary, dtype=np.bool_)
+        mask[list(self.tokens)] = False
+        return mask
+
+    def allowed(self, state: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """See `Constraint.allowed`."""
+        return state
+
+    def advance(self, state: NDArray[np.bool_], token: int) -> NDArray[np.bool_]:
+        """See `Constraint.advance`."""
+        return state
+
+    def finished(self, state: NDArray[np.bool_]) -> bool:
+        """See `Constraint.finished`."""
+        return False
+
+
+# --- sampling ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a token is drawn from the model's distribution. The narrowings are applied in this order."""
+
+    temperature: float = 0.9  # 0 takes the likeliest token
+    repetition: float = 0.0  # taken off the logit of every token that the work holds already
+    free: frozenset[int] = frozenset()  # tokens that may recur unpunished: punctuation, spaces
+    top_k: int = 0  # only the k likeliest; 0: all
+    top_p: float = 1.0  # the fewest tokens that together have this probability (Holtzman et al. 2020)
+    min_p: float = 0.05  # only tokens at least this likely, as a share of the likeliest (Nguyen et al. 2025)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature <= 10:
+            raise BadRequest(f"temperature is {self.temperature}; it lies between 0 (the likeliest) and 10")
+        if self.top_k < 0:
+            raise BadRequest(f"top_k is {self.top_k}; it is 0 (all tokens) or the number of tokens to choose from")
+        if not 0 < self.top_p <= 1:
+            raise BadRequest(f"top_p is {self.top_p}; it lies above 0 and up to 1 (all tokens)")
+        if not 0 <= self.min_p <= 1:
+            raise BadRequest(f"min_p is {self.min_p}; it lies between 0 (all tokens) and 1")
+        if not 0 <= self.repetition <= 100:
+            raise BadRequest(f"repetition is {self.repetition}; it lies between 0 (no penalty) and 100")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was written after the prompt, without the token that ends it."""
+
+    tokens: tuple[int, ...]
+    log_likelihood: tuple[float, ...]  # of each token under the model as it is: temperature 1, no constraint
+    finished: bool = True  # False: it was cut off at the limit
+
+    @property
+    def likelihood(self) -> float:
+        """Mean log-likelihood of a token, in nats; 0 where nothing was written."""
+        return sum(self.log_likelihood) / max(1, len(self.log_likelihood))
+
+
+class Writes(Protocol):
+    """A model that writes one token after another: `Model`, or one from elsewhere."""
+
+    @property
+    def window(self) -> int | None:
+        """How many tokens fit the memory; None where there is no limit."""
+        ...
+
+    def start(self, batch: int) -> Any:
+        """An empty memory for `batch` rows."""
+        ...
+
+    def step(self, tokens: Tensor, memory: Any) -> tuple[Tensor, Any]:
+        """Read on: tokens (B, n) int64. Returns the logits after the last one, (B, V), and the memory."""
+        ...
+
+
+OnToken = Callable[[int, Sequence[int]], None]  # (candidate, its tokens so far: fewer than before where it went back)
+ATTEMPTS = 8  # times that a candidate may go back before it is given up
+BACK = 4  # tokens given back at the first dead end; twice as many at each that follows
+
+
+def heedless(candidate: int, tokens: Sequence[int]) -> None:
+    """The on_token of those who do not watch."""
+
+
+@dataclass
+class _Draft:
+    """A candidate as it grows."""
+
+    number: int
+    constraint: Constraint | None
+    tokens: list[int] = field(default_factory=list)
+    log_likelihood: list[float] = field(default_factory=list)
+    states: list[Any] = field(default_factory=list)  # one more than tokens
+    attempts: int = 0
+    stuck: bool = False
+    whole: bool = False
+
+    def mask(self) -> NDArray[np.bool_] | None:
+        """What may come next."""
+        return None if self.constraint is None else self.constraint.allowed(self.states[-1])
+
+    def add(self, token: int, log_likelihood: float) -> None:
+        self.tokens.append(token)
+        self.log_likelihood.append(log_likelihood)
+        if self.constraint is not None:
+            self.states.append(self.constraint.advance(self.states[-1], token))
+            self.whole = self.constraint.finished(self.states[-1])
+
+    def go_back(self) -> bool:
+        """Forget some tokens to try another way; False when that was done often enough."""
+        if self.attempts == ATTEMPTS or not self.tokens:
+            return False
+        left = max(0, len(self.tokens) - BACK * 2**self.attempts)
+        self.attempts += 1
+        self.stuck = self.whole = False
+        del self.tokens[left:], self.log_likelihood[left:], self.states[left + 1 :]
+        return True
+
+
+def sample(  # noqa: PLR0913 - the one call that every art of words and notes makes; the last four have their names
+    model: Writes,
+    prompt: Sequence[int],
+    constraints: Constraint | Sequence[Constraint | None] | None,
+    sampling: Sampling,
+    count: int,
+    generator: torch.Generator,
+    end: int,
+    limit: int,
+    on_token: OnToken = heedless,
+) -> list[Sample]:
+    """Write `count` candidates, no two the same, after the prompt, in one batch.
+
+    prompt: at least one token; constraints: one for all, or one for each candidate (None: free); end: the token that
+    ends a work, where it is allowed; limit: tokens at most. What does not fit the model's window is read from its
+    beginning and its end. A candidate that meets a dead end, or has become another's twin, goes back and tries another
+    way; one that fails again and again is left out. Raises DeadEnd when none is left, BadRequest for what cannot be
+    asked. The same arguments and generator give the same candidates, in the order in which they were started.
+    """
+    drafts = _drafts(constraints, count)
+    _check(prompt, sampling, count, limit)
+    done: dict[tuple[int, ...], _Draft] = {}
+    waiting = [draft for draft in drafts if not draft.whole]
+    for draft in drafts:
+        if draft.whole:
+            done.setdefault((), draft)
+    while waiting:
+        length = len(waiting[0].tokens)
+        group = [draft for draft in waiting if len(draft.tokens) == length]
+        _grow(model, list(prompt), group, _Rules(sampling, generator, end, limit, on_token))
+        for draft in group:
+            if not draft.stuck and tuple(draft.tokens) not in done:
+                done[tuple(draft.tokens)] = draft
+            elif draft.go_back():
+                continue
+            waiting.remove(draft)
+    if not done:
+        raise DeadEnd(
+            f"none of {count} candidates found a way to go on that every rule allows; "
+            "ask for less at once: another rhyme, a shorter opening or acrostic, more candidates"
+        )
+    chosen = sorted(done.values(), key=lambda draft: draft.number)
+    return [Sample(tuple(d.tokens), tuple(d.log_likelihood), d.whole) for d in chosen]
+
+
+def ranked(samples: Sequence[Sample], worth: Callable[[Sample], float] | None = None) -> list[Sample]:
+    """The samples by mean log-likelihood of a token plus `worth`, best first."""
+    return sorted(samples, key=lambda one: -one.likelihood - (worth(one) if worth else 0.0))
+
+
+@dataclass(frozen=True)
+class _Rules:
+    sampling: Sampling
+    generator: torch.Generator
+    end: int
+    limit: int
+    on_token: OnToken
+
+
+def _drafts(constraints: Constraint | Sequence[Constraint | None] | None, count: int) -> list[_Draft]:
+    if constraints is None or hasattr(constraints, "allowed"):
+        each: list[Any] = [constraints] * count
+    else:
+        each = list(cast(Sequence[Any], constraints))
+        if len(each) != count:
+            raise BadRequest(f"{len(each)} constraints were given for {count} candidates; give one, or one for each")
+    drafts = [_Draft(number, constraint) for number, constraint in enumerate(each)]
+    for draft in drafts:
+        if draft.constraint is not None:
+            draft.states = [draft.constraint.start()]
+            draft.whole = draft.constraint.finished(draft.states[0])
+    return drafts
+
+
+def _check(prompt: Sequence[int], sampling: Sampling, count: int, limit: int) -> None:
+    if not len(prompt):
+        raise BadRequest("the prompt is empty; it holds at least the token that begins a text")
+    if count < 1 or limit < 1:
+        raise BadRequest(f"count is {count} and limit {limit}; both are 1 or more")
+    if sampling.temperature == 0 and count > 1:
+        raise BadRequest(f"temperature is 0 and count {count}: the likeliest text is one; ask for one, or warmer")
+
+
+@torch.inference_mode()
+def _grow(model: Writes, prompt: list[int], drafts: list[_Draft], rules: _Rules) -> None:
+    """Write drafts of one length on, side by side, until each is whole, stuck or at its limit."""
+    live = list(drafts)
+    logits, memory = _read(model, prompt, live)
+    used = _used(live, logits.shape[1], rules.sampling)
+    while live:
+        masks = [draft.mask() for draft in live]
+        for draft, mask in zip(live, masks, strict=True):
+            draft.stuck = mask is not None and not mask.any()
+        going = [i for i, draft in enumerate(live) if not draft.stuck]
+        if len(going) < len(live):
+            live, masks = [live[i] for i in going], [masks[i] for i in going]
+            if not live:
+                return
+            logits, used, memory = logits[going], used if used is None else used[going], memory.pick(going)
+        tokens = _draw(logits, masks, used, rules)
+        likely = torch.log_softmax(logits, dim=-1).gather(1, tokens[:, None])[:, 0].tolist()
+        if used is not None:
+            used.scatter_(1, tokens[:, None], rules.sampling.repetition)
+            used[:, list(rules.sampling.free)] = 0
+        for draft, token, value in zip(live, tokens.tolist(), likely, strict=True):
+            if token == rules.end:
+                draft.whole = True
+                continue
+            draft.add(token, value)
+            rules.on_token(draft.number, draft.tokens)
+        going = [i for i, d in enumerate(live) if not d.whole and len(d.tokens) < rules.limit]
+        live = [live[i] for i in going]
+        if not live:
+            return
+        if len(going) < len(tokens):
+            tokens, used, memory = tokens[going], used if used is None else used[going], memory.pick(going)
+        if memory.length == model.window:
+            logits, memory = _read(model, prompt, live)
+        else:
+            logits, memory = model.step(tokens[:, None], memory)
+            logits = logits.float().cpu()
+
+
+def _read(model: Writes, prompt: list[int], drafts: list[_Draft]) -> tuple[Tensor, Any]:
+    """Logits (R, V) float32 on the CPU after prompt and drafts, and the memory of them."""
+    rows = [prompt + draft.tokens for draft in drafts]
+    window = model.window
+    if window is not None and len(rows[0]) >= window:
+        head = prompt[: window // 4]
+        rows = [head + row[-(window // 2) :] for row in rows]
+    if all(row == rows[0] for row in rows):
+        logits, memory = model.step(torch.tensor(rows[:1]), model.start(1))
+        logits, memory = logits.expand(len(rows), -1), memory.pick([0] * len(rows))
+    else:
+        logits, memory = model.step(torch.tensor(rows), model.start(len(rows)))
+    return logits.float().cpu(), memory
+
+
+def _used(drafts: list[_Draft], vocabulary: int, sampling: Sampling) -> Tensor | None:
+    """(R, V): what is taken off each logit because the draft holds the token already."""
+    if not sampling.repetition:
+        return None
+    used = torch.zeros(len(drafts), vocabulary)
+    for row, draft in zip(used, drafts, strict=True):
+        row[[token for token in draft.tokens if token not in sampling.free]] = sampling.repetition
+    return used
+
+
+def _draw(logits: Tensor, masks: Sequence[NDArray[np.bool_] | None], used: Tensor | None, rules: _Rules) -> Tensor:
+    """One token for each row of logits (R, V) float32: (R,) int64."""
+    if used is not None:
+        logits = logits - used
+    if any(mask is not None for mask in masks):
+        whole = np.ones(logits.shape[1], dtype=np.bool_)
+        allowed = torch.from_numpy(np.stack([whole if mask is None else mask for mask in masks]))
+        logits = logits.masked_fill(~allowed, -torch.inf)
+    if rules.sampling.temperature == 0:
+        return logits.argmax(dim=1)
+    shares = narrowed(logits, rules.sampling).double().cumsum_(dim=1)
+    total = shares[:, -1:]
+    point = torch.rand(len(logits), 1, generator=rules.generator, dtype=torch.float64) * total
+    # The first token whose share reaches beyond the point: never one of probability 0.
+    return torch.searchsorted(shares, torch.minimum(point, total.nextafter(-total)), right=True)[:, 0]
+
+
+def narrowed(logits: Tensor, sampling: Sampling) -> Tensor:
+    """The probabilities that are drawn from: temperature, then top-k, top-p and min-p. logits (R, V) float32.
+
+    −inf is a token that may not come. Returns (R, V) float32, rows summing to 1; temperature must be above 0.
+    """
+    x = logits / sampling.temperature
+    if 0 < sampling.top_k < x.shape[1]:
+        least = x.topk(sampling.top_k, dim=1).values[:, -1:]
+        x = x.masked_fill(x < least, -torch.inf)
+    if sampling.top_p < 1:
+        p, order = torch.softmax(x, dim=1).sort(dim=1, descending=True, stable=True)
+        before = p.cumsum(dim=1) - p
+        out = torch.zeros_like(p, dtype=torch.bool).scatter_(1, order, before >= sampling.top_p)
+        x = x.masked_fill(out, -torch.inf)
+    p = torch.softmax(x, dim=1)
+    if sampling.min_p:
+        p = p.masked_fill(p < sampling.min_p * p.amax(dim=1, keepdim=True), 0)
+        p = p / p.sum(dim=1, keepdim=True)
+    return p
+
+
+# --- filling gaps -----------------------------------------------------------------------------------------------------
+
+Allowed = Callable[[Sequence[int], int], NDArray[np.bool_]]  # (tokens with `mask` in the open holes, hole) → (V,) bool
+
+
+@torch.inference_mode()
+def fill(
+    model: Model,
+    tokens: Sequence[int],
+    holes: Sequence[int],
+    mask: int,
+    sampling: Sampling,
+    generator: torch.Generator,
+    allowed: Allowed | None = None,
+) -> Sample:
+    """Fill the holes of a text with a masked model, the one it is surest of first, each seeing those filled before.
+
+    tokens: the whole text, anything standing in the holes; holes: positions in it; mask: the token that the model knows
+    as a gap; allowed: what may stand in a hole, asked again for every open hole each time. Returns the whole text; the
+    likelihoods are those of the holes, in the order of `holes`. Raises DeadEnd when a hole allows nothing.
+    """
+    if model.config.causal:
+        raise BadRequest("fill needs a model built with causal=False; a causal one sees only what stands before a gap")
+    bad = [hole for hole in holes if not 0 <= hole < len(tokens)]
+    if bad or len(set(holes)) < len(holes):
+        raise BadRequest(f"holes are different positions from 0 to {len(tokens) - 1}; {list(holes)} were given")
+    text, found = list(tokens), dict.fromkeys(holes, 0.0)
+    for hole in holes:
+        text[hole] = mask
+    rules = _Rules(sampling, generator, end=-1, limit=len(holes), on_token=heedless)
+    left = list(holes)
+    while left:
+        logits = model(torch.tensor([text], device=model.gain.device))[0, left].float().cpu()
+        logits[:, mask] = -torch.inf
+        open_ = [None if allowed is None else allowed(text, hole) for hole in left]
+        for hole, one in zip(left, open_, strict=True):
+            if one is not None and not one.any():
+                raise DeadEnd(f"nothing may stand at position {hole}; free another position or another rule")
+        row = _surest(logits, open_)
+        token = _draw(logits[row : row + 1], open_[row : row + 1], None, rules)
+        found[left[row]] = float(torch.log_softmax(logits[row], dim=0)[token[0]])
+        text[left.pop(row)] = int(token[0])
+    return Sample(tuple(text), tuple(found[hole] for hole in holes))
+
+
+def _surest(logits: Tensor, masks: Sequence[NDArray[np.bool_] | None]) -> int:
+    """The row with the least entropy among what it allows."""
+    x = logits.clone()
+    for row, mask in zip(x, masks, strict=True):
+        if mask is not None:
+            row[torch.from_numpy(~mask)] = -torch.inf
+    return int(torch.special.entr(torch.softmax(x, dim=1)).sum(dim=1).argmin())

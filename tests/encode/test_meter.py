@@ -1,0 +1,102 @@
+"""English syllables, rhymes and forms: counted by ear, kept by decoding whatever a model wants."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from danqing.encode import english, meter
+from danqing.encode.text import Pieces
+from danqing.errors import BadRequest, UnknownName
+
+# Any byte-pair vocabulary will do: this one is learned from the lexicon's own words.
+WORDS = [w for listed in english.table()["words"].values() for w in listed.split()]
+VOCABULARY = Pieces.learn([" ".join(WORDS[i::50]) + ".\n" for i in range(50)], 1500)
+
+
+def roll(keeper, rng):
+    state, tokens = keeper.start(), []
+    while not keeper.finished(state):
+        choice = np.flatnonzero(keeper.allowed(state))
+        assert len(choice), f"dead end after {VOCABULARY.decode(tokens)!r}"
+        tokens.append(int(choice[int(rng.random() * len(choice))]))
+        state = keeper.advance(state, tokens[-1])
+    assert np.flatnonzero(keeper.allowed(state)).tolist() == [VOCABULARY.id("<end>")]
+    return VOCABULARY.decode(tokens)
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        ("Shall I compare thee to a summer's day", 10),
+        ("Because I could not stop for Death", 8),
+        ("He kindly stopped for me", 6),
+        ("Tyger Tyger burning bright", 7),
+        ("Once upon a midnight dreary, while I pondered, weak and weary", 16),
+        ("The woods are lovely, dark and deep", 8),
+        ("makes walked wanted houses little lonely", 10),
+        ("", 0),
+    ],
+)
+def test_syllables_are_counted(line, count):
+    assert english.syllables(line) == count
+
+
+def test_rhymes_are_heard_and_not_seen():
+    for one, other in (("night", "white"), ("late", "weight"), ("day", "weigh"), ("dead", "said"), ("there", "care"),
+                       ("love", "above"), ("stone", "alone"), ("weary", "dreary"), ("falling", "calling"),
+                       ("moon", "June"), ("walked", "talked"), ("seas", "breeze"), ("eternity", "sea")):  # fmt: skip
+        assert english.rhyme_key(one) == english.rhyme_key(other), (one, other)
+    for one, other in (("love", "move"), ("bear", "ear"), ("cow", "know"), ("night", "not"), ("weary", "sorry")):
+        assert english.rhyme_key(one) != english.rhyme_key(other), (one, other)
+    assert english.rhyme_key("--") == ""
+
+
+@pytest.mark.parametrize("name", [n for n, f in meter.FORMS.items() if f.lines[0].syllables])
+def test_english_forms_are_always_kept_and_never_stuck(name):
+    rng = np.random.default_rng(1)
+    form = meter.form(name)
+    keeper = meter.Meter(form, VOCABULARY)
+    for _ in range(200 if len(form.lines) < 6 else 40):
+        lines = [line for line in roll(keeper, rng).split("\n") if line]
+        assert len(lines) == len(form.lines)
+        ends = {}
+        for line, wanted in zip(lines, form.lines, strict=True):
+            assert line[0].isupper()
+            assert english.syllables(line) == wanted.syllables
+            if wanted.rhyme:
+                ends.setdefault(wanted.rhyme, []).append(english.words(line)[-1])
+        for words in ends.values():
+            assert len({english.rhyme_key(word) for word in words}) == 1
+            assert len(set(words)) == len(words)
+        assert meter.faults(lines, form) == ()
+    assert (("\n\n") in roll(keeper, rng)) == any(line.gap for line in form.lines)
+
+
+def test_an_acrostic_begins_the_lines():
+    keeper = meter.Meter(meter.form("quatrain"), VOCABULARY, acrostic="Rose")
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        assert [line[0] for line in roll(keeper, rng).split("\n")] == list("ROSE")
+    with pytest.raises(BadRequest, match="acrostic"):
+        meter.Meter(meter.form("haiku"), VOCABULARY, acrostic="roses")
+    with pytest.raises(BadRequest, match="1"):
+        meter.Meter(meter.form("haiku"), VOCABULARY, acrostic="a1")
+
+
+def test_what_leaves_a_form_is_said():
+    stanza = ["Because I could not stop for Death", "He kindly stopped for me",
+              "The Carriage held but just Ourselves", "And Immortality"]  # fmt: skip
+    assert meter.faults(stanza, meter.form("quatrain")) == ()
+    assert any(
+        "rhyme" in fault for fault in meter.faults([*stanza[:3], "And then the evening came"], meter.form("quatrain"))
+    )
+    assert any("syllables" in fault for fault in meter.faults(["old pond", *stanza[1:]], meter.form("quatrain")))
+    assert "lines" in meter.faults(stanza[:2], meter.form("quatrain"))[0]
+
+
+def test_unknown_and_formless_forms_are_refused():
+    with pytest.raises(UnknownName, match="sonnet"):
+        meter.form("sonet")
+    with pytest.raises(BadRequest, match="verse"):
+        meter.Meter(meter.form("verse"), VOCABULARY)
