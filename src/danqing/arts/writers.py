@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from danqing.encode.origins import Origins
 
 POET, LSTM, REVISER, ORIGINS = "poet", "poet_lstm", "reviser", "origins"  # names in the catalog
-STORY = {"zh": "story-zh", "en": "story-en"}
+STORY = {"zh": "story_zh", "en": "story_en"}
 TUNES = Path(__file__).parents[1] / "catalog" / "tunes.toml"
 MOST_TOPICS = 4
 DYNASTIES = {"tang": "唐", "song": "宋", "唐": "唐", "宋": "宋", "唐代": "唐", "宋代": "宋", "唐朝": "唐", "宋朝": "宋"}
