@@ -212,7 +212,7 @@ def neural(options: argparse.Namespace) -> Result:
     from danqing.compute import seed
     from danqing.techniques import style_transfer as st
 
-    features = our_backbone(options.weights, "contrast")
+    features = our_backbone(options.weights)
     photo, painting = pictures(options)
     share = torch.ones(1, photo.shape[2], photo.shape[3])
     result: Result = {"size, px": f"{photo.shape[3]}×{photo.shape[2]}"}
@@ -281,7 +281,7 @@ def fast(options: argparse.Namespace) -> Result:
     tensors, about = catalog.weights("fast")
     painter = Painter(Config(**about["config"]))
     painter.load_state_dict(unpack(tensors))
-    artist = FastStyle(painter, our_backbone(None, "perceptual"))
+    artist = FastStyle(painter, our_backbone(None))
     photo, painting = pictures(options)
     style = artist.style_of(painting)
     result: Result = {}
@@ -323,15 +323,15 @@ def large(options: argparse.Namespace) -> Result:
     return result
 
 
-def our_backbone(weights: Path | None, name: str) -> Any:
-    """The features of our backbone: those of the file, or of the shipped one called `name`."""
+def our_backbone(weights: Path | None) -> Any:
+    """The features of our backbone: those of the file, or of the shipped one."""
     from danqing.catalog import catalog
     from danqing.compute import device
     from danqing.compute.checkpoint import load_weights, unpack
     from danqing.techniques.backbone import Backbone, Config, Extractor
 
     compute = device.choose()
-    tensors, about = load_weights(weights) if weights else catalog.weights(name)
+    tensors, about = load_weights(weights) if weights else catalog.weights("perceptual")
     network = Backbone(Config(**about["config"]))
     network.load_state_dict(unpack(tensors))
     return Extractor(network, compute)

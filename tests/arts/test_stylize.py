@@ -228,12 +228,11 @@ def test_every_method_paints_with_the_models_in_the_catalog(tools: Tools, photo:
     blocks = ((4, 1), (8, 1), (8, 1), (8, 2), (8, 1))
     backbone = Backbone(BackboneConfig(blocks=blocks))
     painter = Painter(PainterConfig(channels=(4, 8, 8, 8), mapping=8))
-    for name in ("perceptual", "contrast"):
-        add_model(root, name, backbone.state_dict(), {"blocks": blocks})
+    add_model(root, "perceptual", backbone.state_dict(), {"blocks": blocks})
     add_model(root, "fast", painter.state_dict(), dataclasses.asdict(painter.config))
     add_model(root, "styles", {"monet": torch.ones(painter.config.numbers)}, {})
     named_style(tools, painting)
-    used = {"patch": set(), "neural": {"contrast"}, "fast": {"perceptual", "fast", "styles"}}
+    used = {"patch": set(), "neural": {"perceptual"}, "fast": {"perceptual", "fast", "styles"}}
     for method, models in used.items():
         steps: list[Step] = []
         work = make(dataclasses.replace(tools, on_step=steps.append), photo, "monet", painting, method=method)

@@ -329,15 +329,15 @@ class _Job:
         self.models[name] = catalog.sha256(name)
         return unpack(tensors), metadata
 
-    def features(self, own: str) -> Features:
-        """The backbone that was asked for; `own` is the name of ours for this method."""
+    def features(self) -> Features:
+        """The backbone that was asked for."""
         from danqing.techniques.backbone import VGG19, Backbone, Config, Extractor, from_torchvision
 
         if self.request.backbone == "vgg19":
             network = Backbone(VGG19)
             network.load_state_dict(from_torchvision(self.weights("vgg19")[0]))
         else:
-            tensors, metadata = self.weights(own)
+            tensors, metadata = self.weights("perceptual")
             network = Backbone(Config(**metadata["config"]))
             network.load_state_dict(tensors)
         return Extractor(network, self.tools.compute)
@@ -361,7 +361,7 @@ def _neural(job: _Job) -> Tensor:
     pictures = [job.picture(style) for style in job.chosen]
     config = style_transfer.Config(strength=job.request.strength)
     return style_transfer.stylize(
-        job.photo, pictures, job.scene.share, job.features("contrast"), config, generator(job.seed), job.tools.on_step
+        job.photo, pictures, job.scene.share, job.features(), config, generator(job.seed), job.tools.on_step
     )
 
 
@@ -375,7 +375,7 @@ def _fast(job: _Job) -> Tensor:
     tensors, metadata = job.weights("fast")
     painter = Painter(Config(**metadata["config"]))
     painter.load_state_dict(tensors)
-    model = FastStyle(painter, job.features("perceptual"))
+    model = FastStyle(painter, job.features())
     styles, pictures = [], [job.picture(style) for style in job.chosen]
     for style, picture in zip(job.chosen, pictures, strict=True):
         if style.named and not job.request.keep_colors:  # the numbers of a named style include its colours

@@ -1,9 +1,8 @@
-"""`perceptual`: our own backbones, trained to tell objects, styles and painters apart, or crops of pictures.
+"""`perceptual`: our own backbone, trained to tell objects, styles and painters apart, all at once.
 
-`objective=labels` learns the names of objects, styles and painters, all at once; `contrast` learns without names, two
-crops of one picture from the crops of all others (Chen et al. 2020, "A Simple Framework for Contrastive Learning of
-Visual Representations", at the scale of one core: 32 pictures a step); `both` adds the two losses. The first ships as
-`perceptual`, the second as `contrast`; which serves what was measured: docs/decisions/0005-backbone.md.
+`objective=contrast` learns without labels instead, two crops of one picture from the crops of all others (Chen et al.
+2020, "A Simple Framework for Contrastive Learning of Visual Representations", at the scale of one core: 32 pictures a
+step); `both` adds the two losses. Which serves style transfer was measured: docs/decisions/0005-backbone.md.
 
 Data: a folder with metadata.jsonl, or a folder of such folders (`collections` names the ones to use). If labels are
 asked for, every text label of metadata.jsonl that has enough classes becomes a classification head. The shipped one
