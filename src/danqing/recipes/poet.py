@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from danqing.artwork.request import OnStep
-from danqing.recipes import Recipe
+from danqing.recipes import Recipe, shipped
 from danqing.techniques import sequence
 from danqing.training import language, texts, verse
 from danqing.training.run import Run
@@ -33,6 +33,7 @@ class Config:
     """Settings of one training run."""
 
     files: str = "tang-shi,song-shi-regulated,song-ci"  # in --data or its `text`; "." is every text in it
+    start: str = ""  # weights to go on from: a file, or the name of a model that ships
     architecture: str = "transformer"  # | "lstm" | "gru"
     width: int = 256
     depth: int = 6
@@ -68,6 +69,8 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
             dropout=config.dropout,
         )
     )
+    if config.start:
+        shipped.go_on_from(config.start, model, book.vocabulary)
     stream = texts.Stream(verse.Sequencer(book, config.context), len(book.training), config.tokens, config.seed)
     probes = book.fair()[:PROBES]
 

@@ -16,6 +16,7 @@ class Config:
     """Settings of one training run: the fields of `poet.Config`, which reads them, with values for an LSTM."""
 
     files: str = "tang-shi,song-shi-regulated,song-ci"  # in --data or its `text`; "." is every text in it
+    start: str = ""  # weights to go on from: a file, or the name of a model that ships
     architecture: str = "lstm"  # | "gru"
     width: int = 256
     depth: int = 2

@@ -22,10 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from danqing.artwork.request import OnStep
-from danqing.catalog import catalog
-from danqing.encode.text import PAD, TEXT, Controls, Vocabulary
-from danqing.errors import BadRequest
-from danqing.recipes import Recipe
+from danqing.encode.text import PAD, TEXT, Controls
+from danqing.recipes import Recipe, shipped
 from danqing.techniques import sequence
 from danqing.training import language, texts, verse
 from danqing.training.run import Run
@@ -39,7 +37,7 @@ class Config:
     """Settings of one training run."""
 
     files: str = "tang-shi,song-shi-regulated,song-ci"  # in --data or its `text`; "." is every text in it
-    start: str = ""  # weights to start from, of a poet with this vocabulary: a file, or "poet" for the one that ships
+    start: str = ""  # weights to go on from: a file, or the name of a model that ships, such as poet
     width: int = 256
     depth: int = 3
     heads: int = 4
@@ -124,7 +122,7 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
         sequence.Config(len(v), config.width, config.depth, config.heads, config.context + 1, causal=False)
     )
     if config.start:
-        _take_over(model, v, config.start)
+        shipped.go_on_from(config.start, model, v)
     hider = Hider(verse.Sequencer(book, config.context))
     stream = texts.Stream(hider, len(book.training), config.tokens, config.seed)
     mask, empty = v.id(verse.MASK), v.id(PAD)
@@ -147,22 +145,6 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
         parameters=sum(p.numel() for p in final.parameters()),
     )
     return measured
-
-
-def _take_over(model: sequence.Model, vocabulary: Vocabulary, start: str) -> None:
-    """Begin with a poet's embedding and its first blocks: what the characters mean is the same in both directions.
-
-    Raises BadRequest where that poet has other characters or another width.
-    """
-    poet, known, _ = language.restore(*catalog.weights(start)) if start == "poet" else language.load(Path(start))
-    own = model.state_dict()
-    taken = {name: value for name, value in poet.state_dict().items() if name in own}
-    fits = all(own[name].shape == value.shape for name, value in taken.items())
-    if not fits or known.to_json() != vocabulary.to_json():
-        raise BadRequest(
-            f"start={start} has another vocabulary or width; train that poet on the same data, or leave it out"
-        )
-    model.load_state_dict(own | taken)
 
 
 def evaluate(run: Run, root: Path) -> dict[str, float]:

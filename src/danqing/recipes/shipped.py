@@ -1,4 +1,4 @@
-"""What recipes build upon that is shipped already: the backbone."""
+"""What recipes build upon that is shipped already: the backbone, and language models to go on from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from pathlib import Path
 
 from danqing.catalog import catalog
 from danqing.compute import checkpoint, device
+from danqing.encode.text import Vocabulary
+from danqing.techniques import sequence
 from danqing.techniques.backbone import Backbone, Config, Extractor
+from danqing.training import language
 
 
 def backbone(path: str = "") -> Extractor:
@@ -15,3 +18,16 @@ def backbone(path: str = "") -> Extractor:
     net = Backbone(Config(**about["config"]))
     net.load_state_dict(checkpoint.unpack(tensors))
     return Extractor(net, device.choose())
+
+
+def go_on_from(start: str, model: sequence.Model, vocabulary: Vocabulary) -> None:
+    """Give the model the weights of `start`: a weights file, or the name of a language model that ships.
+
+    Tokens are matched by name, see `language.take_over`. Raises BadRequest where the two do not fit.
+    """
+    known = (
+        catalog.weights(start)
+        if any(card.name == start for card in catalog.cards())
+        else checkpoint.load_weights(Path(start))
+    )
+    language.take_over(model, vocabulary, *language.restore(*known)[:2])

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from danqing.artwork.request import OnStep
 from danqing.encode.text import Vocabulary
-from danqing.recipes import Recipe
+from danqing.recipes import Recipe, shipped
 from danqing.techniques import sequence
 from danqing.training import language, prose, texts
 from danqing.training.run import Run
@@ -42,6 +42,7 @@ class Config:
     language: str = "en"  # | "zh"
     files: str = ""  # name:kind,… in --data or its `text`; "" is the language's own; "." every .txt as stories
     pieces: int = 6000  # of the English vocabulary
+    start: str = ""  # weights to go on from: a file, or the name of a model that ships
     architecture: str = "transformer"  # | "lstm" | "gru"
     width: int = 256
     depth: int = 4
@@ -77,6 +78,8 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
             dropout=config.dropout,
         )
     )
+    if config.start:
+        shipped.go_on_from(config.start, model, library.vocabulary)
     reader = prose.Sequencer(library, library.training, config.context)
     stream = texts.Stream(reader, len(reader.places), config.tokens, config.seed, pool=512)
     probes = [s for kind in passages(library, config.context, PROBES).values() for s in kind]

@@ -1,7 +1,7 @@
 """Training and measuring a language model, whatever it reads: the loop's step, perplexities, the weights file.
 
-Hidden matrices are trained with Muon (Jordan et al. 2024; PyTorch's), which makes each update orthogonal; embeddings
-and gains, and every weight of a recurrent network, with AdamW.
+Hidden matrices are trained with Muon, which makes each update orthogonal; embeddings and gains, and every weight of a
+recurrent network, with AdamW.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from danqing.errors import BadRequest
 from danqing.techniques import sequence
 from danqing.training import data, engine, texts
 from danqing.training.metrics import cosine
+from danqing.training.muon import Muon
 from danqing.training.run import Run, write_atomically
 from danqing.training.texts import Sample
 
@@ -72,7 +73,7 @@ def fit(run: Run, model: sequence.Model, lesson: Lesson, plan: Plan, on_step: On
     """Train until the budget ends. Returns the averaged model, fp32, on the CPU."""
     compute = device.choose()
     engine.cast(model, compute)
-    optimisers = _optimisers(model, plan.rate)
+    optimisers = _optimisers(model, plan.rate, compute.dtype)
     ahead: data.Prefetch[tuple[Tensor, ...]] | None = None
 
     def step(moment: engine.Moment) -> Mapping[str, Tensor]:
@@ -97,8 +98,8 @@ def fit(run: Run, model: sequence.Model, lesson: Lesson, plan: Plan, on_step: On
     return final.cpu()
 
 
-def _optimisers(model: sequence.Model, rate: float) -> dict[str, torch.optim.Optimizer]:
-    """Muon for the Transformer's hidden matrices, AdamW for the rest."""
+def _optimisers(model: sequence.Model, rate: float, dtype: torch.dtype) -> dict[str, torch.optim.Optimizer]:
+    """Muon, computing in `dtype`, for the Transformer's hidden matrices; AdamW for the rest."""
     named = dict(model.named_parameters())
     hidden = [p for n, p in named.items() if n.startswith("blocks.") and p.ndim == 2]
     chosen = {id(p) for p in hidden}
@@ -107,8 +108,7 @@ def _optimisers(model: sequence.Model, rate: float) -> dict[str, torch.optim.Opt
         "adam": torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.95), weight_decay=0.01)
     }
     if hidden:
-        # Scaled to the size that AdamW's updates have, so that one rate serves both.
-        found["muon"] = torch.optim.Muon(hidden, lr=rate, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+        found["muon"] = Muon(hidden, lr=rate, dtype=dtype)
     return found
 
 
@@ -157,6 +157,40 @@ def restore(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> tuple[se
     model = sequence.build(sequence.Config(**about["config"]))
     model.load_state_dict(checkpoint.unpack(tensors))
     return model.eval(), text.from_json(about["vocabulary"]), dict(about)
+
+
+@torch.no_grad()
+def take_over(
+    model: sequence.Model, vocabulary: text.Vocabulary, taught: sequence.Model, known: text.Vocabulary
+) -> None:
+    """Begin with the weights of a model that was taught already: its blocks, and its embedding token by token.
+
+    What a character means is the same in both directions and at any depth, so the two may differ in depth and mask, not
+    in width. A special token that `known` lacks begins as the mean of its kind (<poet:…>), a character as it is.
+    Raises BadRequest where widths or the kind of the vocabulary differ.
+    """
+    own, other = model.state_dict(), taught.state_dict()
+    taken = {name: value for name, value in other.items() if name in own and name != "embedding.weight"}
+    if any(own[name].shape != value.shape for name, value in taken.items()) or not (
+        taught.config.width == model.config.width and type(known) is type(vocabulary)
+    ):
+        raise BadRequest(
+            f"start has width {taught.config.width}, other layers or another kind of vocabulary, this model width "
+            f"{model.config.width}; give the same width and language, or leave start out"
+        )
+    rows = {known.token(i): row for i, row in enumerate(other["embedding.weight"])}
+    kinds: dict[str, list[Tensor]] = {}
+    for name, row in rows.items():
+        kinds.setdefault(name.partition(":")[0], []).append(row)
+    embedding = own["embedding.weight"].clone()
+    for i in range(len(vocabulary)):
+        name = vocabulary.token(i)
+        kin = kinds.get(name.partition(":")[0], []) if ":" in name and name.startswith("<") else []
+        if name in rows:
+            embedding[i] = rows[name]
+        elif kin:
+            embedding[i] = torch.stack(kin).mean(dim=0)
+    model.load_state_dict(own | taken | {"embedding.weight": embedding})
 
 
 def report(run: Run, measured: Mapping[str, float], **more: object) -> None:

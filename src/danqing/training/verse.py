@@ -23,7 +23,7 @@ from danqing.training.texts import Poem, Sample
 REGULATED = ("五绝", "七绝", "五律", "七律")
 FORMS = (*REGULATED, "古诗", "词", "对联")
 MASK = "<mask>"  # what the reviser fills in
-POETS, POET_POEMS, TUNE_POEMS = 80, 30, 30  # at most so many poets, with at least so many poems; tunes likewise
+POETS, POET_POEMS, TUNE_POEMS = 120, 30, 30  # so many poets of each age and kind, with so many poems; tunes likewise
 LEAST = 3  # a character of the vocabulary is seen so often in the training part
 NAMELESS = ("不详", "无名氏", "佚名", "阙名", "")
 
@@ -98,18 +98,29 @@ class Anthology:
 def vocabulary(poems: Sequence[Poem], prosody: Prosody | None) -> Characters:
     """Controls and characters that the poems hold often enough, in the order of their code points."""
     counts = Counter(c for poem in poems for c in poem.text + clean_title(poem))
-    poets = Counter(p.author for p in poems if p.author not in NAMELESS)
     tunes = Counter(p.tune for p in poems if p.tune)
     dynasties = Counter(p.dynasty for p in poems if p.dynasty)
     names = [f"<{form}>" for form in FORMS]
     names += [f"<{name}>" for name, count in sorted(dynasties.items()) if count >= POET_POEMS]
     names += ["<level>", "<oblique>", MASK]
     names += [f"<rhyme:{group}>" for group in (prosody.groups("平") if prosody else ())]
-    frequent = sorted((-count, name) for name, count in poets.items() if count >= POET_POEMS)[:POETS]
-    names += [f"<poet:{name}>" for _, name in frequent]
+    names += [f"<poet:{name}>" for name in _poets(poems)]
     names += [f"<tune:{name}>" for name, count in sorted(tunes.items()) if count >= TUNE_POEMS]
     kept = sorted(c for c, count in counts.items() if count >= LEAST or len(poems) < 1000)
     return Characters(kept, names)
+
+
+def _poets(poems: Sequence[Poem]) -> list[str]:
+    """Those with the most poems, of Tang, of Song shi and of ci each, so that 王维 and 李清照 are not crowded out."""
+    counts: dict[tuple[str, bool], Counter[str]] = {}
+    for p in poems:
+        if p.author not in NAMELESS:
+            counts.setdefault((p.dynasty, p.form == "词"), Counter())[p.author] += 1
+    found = []
+    for kind in sorted(counts):
+        frequent = sorted((-count, name) for name, count in counts[kind].items() if count >= POET_POEMS)
+        found += [name for _, name in frequent[:POETS]]
+    return list(dict.fromkeys(found))
 
 
 def topic_words(documents: Sequence[str], most: int = 6000, least: int = 40) -> dict[str, float]:
