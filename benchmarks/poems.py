@@ -35,7 +35,7 @@ from danqing.compute import seed
 from danqing.encode import forms
 from danqing.encode.prosody import Prosody
 from danqing.encode.text import END, UNKNOWN, Characters, Controls, prompt
-from danqing.techniques import sequence
+from danqing.techniques import decoding, sequence
 from danqing.training import language, texts, verse
 from danqing.training.texts import Poem
 
@@ -184,15 +184,15 @@ def _share(answers: Iterable[bool]) -> float:
 
 
 def _written(
-    model: sequence.Model, v: object, form: str, constraint: sequence.Constraint | None, count: int
+    model: sequence.Model, v: object, form: str, constraint: decoding.Constraint | None, count: int
 ) -> list[str]:
     assert isinstance(v, Characters)
-    rule = constraint or sequence.Without(len(v), frozenset({v.id(UNKNOWN)}))
+    rule = constraint or decoding.Without(len(v), frozenset({v.id(UNKNOWN)}))
     found: list[str] = []
     for start in range(0, count, 8):
         asked = Controls(form, topics=(TOPICS[start // 8 % len(TOPICS)],))
-        samples = sequence.sample(
-            model, prompt(v, asked), rule, sequence.Sampling(0.85), 8, seed.generator(1, start), v.id(END), 150
+        samples = decoding.sample(
+            model, prompt(v, asked), rule, decoding.Sampling(0.85), 8, seed.generator(1, start), v.id(END), 150
         )
         found += [v.decode(sample.tokens) for sample in samples]
     return found[:count]

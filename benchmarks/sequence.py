@@ -171,7 +171,11 @@ def our_training(muon: bool = False) -> Step:
     compute = device.choose()
     model = sequence.build(sequence.Config(VOCABULARY, WIDTH, DEPTH, HEADS, CONTEXT))
     engine.cast(model, compute)
-    optimisers = optimisers_of(model, 1e-3) if muon else [torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)]
+    optimisers = (
+        optimisers_of(model, 1e-3, compute.dtype)
+        if muon
+        else [torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)]
+    )
     masters = [engine._mastered(optimiser) for optimiser in optimisers]  # the engine's own way to train in bf16
 
     def step() -> None:
@@ -189,13 +193,15 @@ def muon_training() -> Step:
     return our_training(muon=True)
 
 
-def optimisers_of(model: nn.Module, rate: float, decay: float = 0.0) -> list[torch.optim.Optimizer]:
+def optimisers_of(model: nn.Module, rate: float, dtype: torch.dtype, decay: float = 0.0) -> list[torch.optim.Optimizer]:
     """Muon for the hidden matrices, Adam for the rest."""
+    from danqing.training.muon import Muon
+
     hidden = [p for name, p in model.named_parameters() if name.startswith("blocks.") and p.ndim == 2]
     chosen = set(map(id, hidden))
     rest = [p for p in model.parameters() if id(p) not in chosen]
     return [
-        torch.optim.Muon(hidden, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+        Muon(hidden, lr=rate, weight_decay=decay, dtype=dtype),
         torch.optim.Adam(rest, lr=rate, betas=(0.9, 0.95), fused=True),
     ]
 
@@ -251,7 +257,7 @@ class Length:
 
 def our_sampling(count: int) -> Step:
     from danqing.compute import device, seed
-    from danqing.techniques import sequence
+    from danqing.techniques import decoding
 
     model = device.choose().frozen(our_model())
     number = 0
@@ -260,7 +266,7 @@ def our_sampling(count: int) -> Step:
         nonlocal number
         number += 1
         generator = seed.generator(number)
-        found = sequence.sample(model, PROMPT, Length(), sequence.Sampling(), count, generator, end=2, limit=POEM)  # type: ignore[arg-type]
+        found = decoding.sample(model, PROMPT, Length(), decoding.Sampling(), count, generator, end=2, limit=POEM)  # type: ignore[arg-type]
         assert [len(one.tokens) for one in found] == [POEM] * count
 
     return step
@@ -362,7 +368,7 @@ def shakespeare(options: argparse.Namespace) -> Result:
     block, size, iterations = 64, 12, 2000
     torch.manual_seed(options.seed)
     model = sequence.build(sequence.Config(len(characters), width=128, depth=4, heads=4, context=block))
-    optimisers = optimisers_of(model, options.rate, decay=0.01)
+    optimisers = optimisers_of(model, options.rate, torch.float32, decay=0.01)
     start = time.perf_counter()
     for iteration in range(iterations):
         # Warm up for 100 steps, then fall along a cosine to nothing.

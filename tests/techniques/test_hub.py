@@ -10,7 +10,7 @@ import torch
 
 from danqing.compute import seed
 from danqing.errors import BadRequest, Unavailable
-from danqing.techniques import hub, sequence
+from danqing.techniques import decoding, hub
 
 CHARACTERS = "春夏秋冬明月山水花鸟风云一二三，。"
 
@@ -104,8 +104,8 @@ def test_a_constraint_on_characters_holds_for_a_guest(loaded):
     prompt = [*pieces.beginning(), *pieces.encode("明月")]
 
     def write(number):
-        return sequence.sample(
-            model, prompt, FiveThenComma(), sequence.Sampling(), 3, seed.generator(number), pieces.id("<end>"), limit=40
+        return decoding.sample(
+            model, prompt, FiveThenComma(), decoding.Sampling(), 3, seed.generator(number), pieces.id("<end>"), limit=40
         )
 
     written = write(1)

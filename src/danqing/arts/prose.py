@@ -22,7 +22,7 @@ from danqing.errors import BadRequest, DanqingError
 
 if TYPE_CHECKING:
     from danqing.arts.writers import Desk, Writer
-    from danqing.techniques.sequence import Sampling
+    from danqing.techniques.decoding import Sampling
 
 OPENINGS, OPENING = 6, 40  # how many are compared, of how many tokens
 TEMPERATURE = 0.8
@@ -74,7 +74,7 @@ def metered(desk: Desk) -> list[Writing]:
     from danqing.appraisal import english
     from danqing.compute import seed as seeds
     from danqing.encode import meter
-    from danqing.techniques import sequence
+    from danqing.techniques import decoding
 
     request = desk.request
     writer = desk.writer(writers.STORY["en"])
@@ -86,7 +86,7 @@ def metered(desk: Desk) -> list[Writing]:
     found: dict[tuple[str, ...], float] = {}
     for number in range(ROUNDS + request.count):
         desk.tools.on_step(Step(number, ROUNDS + request.count, "writing"))
-        samples = sequence.sample(writer.model, before, rule, sampling, OPENINGS, generator, writer.end, METERED)
+        samples = decoding.sample(writer.model, before, rule, sampling, OPENINGS, generator, writer.end, METERED)
         for one in samples:
             text = v.decode(one.tokens).strip()
             rows = tuple(row.strip() for row in text.split("\n"))
@@ -175,11 +175,11 @@ def _title(topic: str | None) -> str:
 
 
 def _sampling(desk: Desk, language: str, writer: Writer) -> Sampling:
-    from danqing.techniques import sequence
+    from danqing.techniques import decoding
 
     marks = "，。！？：“”、；\n" if language == "zh" else ",.!?\"':;\n the a of to and in it he she was"
     free = frozenset(writer.vocabulary.encode(marks))
-    return sequence.Sampling(
+    return decoding.Sampling(
         temperature=desk.request.temperature or TEMPERATURE, repetition=REPETITION, free=free, top_p=0.95, min_p=0.02
     )
 
@@ -187,23 +187,23 @@ def _sampling(desk: Desk, language: str, writer: Writer) -> Sampling:
 def _written(desk: Desk, writer: Writer, plan: _Plan, number: int) -> str:
     """One text, told row by row as it comes."""
     from danqing.compute import seed as seeds
-    from danqing.techniques import sequence
+    from danqing.techniques import decoding
 
     v = writer.vocabulary
     generator = seeds.generator(desk.seed, stream=100 + number)
     sampling, end = _sampling(desk, plan.language, writer), writer.end
-    never = sequence.Without(len(v), writer.never)
+    never = decoding.Without(len(v), writer.never)
     told = _Teller(desk, plan, number)
     desk.tools.on_step(Step(0, plan.tokens, "beginning"))
     if plan.lines:  # a poem is short: six are written to the end and the best is kept
         enough = FreeVerse(v, plan.lines) if plan.language == "zh" else _Enough(v, plan, ())
-        rule = sequence.All((never, enough))
-        poems = sequence.sample(writer.model, plan.prompt, rule, sampling, OPENINGS, generator, end, plan.tokens)
+        rule = decoding.All((never, enough))
+        poems = decoding.sample(writer.model, plan.prompt, rule, sampling, OPENINGS, generator, end, plan.tokens)
         best = max(poems, key=lambda one: one.likelihood + TOPIC_WORTH * _present(v.decode(one.tokens), plan.words))
         text = _trimmed(plan.given + v.decode(best.tokens), plan)
         told.finish(text)
         return text
-    openings = sequence.sample(writer.model, plan.prompt, never, sampling, OPENINGS, generator, end, OPENING)
+    openings = decoding.sample(writer.model, plan.prompt, never, sampling, OPENINGS, generator, end, OPENING)
     first = max(openings, key=lambda one: one.likelihood + TOPIC_WORTH * _present(v.decode(one.tokens), plan.words))
 
     def watch(candidate: int, tokens: Sequence[int]) -> None:
@@ -211,10 +211,10 @@ def _written(desk: Desk, writer: Writer, plan: _Plan, number: int) -> str:
 
     tokens: tuple[int, ...] = first.tokens
     if not (first.finished and len(first.tokens) < OPENING):
-        rest = sequence.sample(
+        rest = decoding.sample(
             writer.model,
             [*plan.prompt, *first.tokens],
-            sequence.All((never, _Enough(v, plan, first.tokens))),
+            decoding.All((never, _Enough(v, plan, first.tokens))),
             sampling,
             1,
             generator,

@@ -35,15 +35,18 @@ if TYPE_CHECKING:
 
     from danqing.arts.writers import Desk, Writer
     from danqing.encode.origins import Origins
-    from danqing.techniques.sequence import Constraint, Sampling
+    from danqing.techniques.decoding import Constraint, Sampling
 
 CANDIDATES = 8  # written side by side for one poem
 ROOM = 400  # tokens of a poem, at most; its form ends it long before
 ROUNDS = 8  # batches of them, at most, before we say that it cannot be done
-TEMPERATURE = 0.85
+TEMPERATURE, MIN_P = 1.0, 0.02  # what the model itself thinks, but for its slips
+REVISIONS = 12  # batches of proposals for the lines of a revised poem, a half of them by each of the two models
 LONGEST_TITLE = 8  # characters
 SAME = 0.4  # share of two poems' pairs of neighbours, from which on they are one poem twice
-# What a candidate's mean log-likelihood is worth against what we want of it besides (nats a character).
+# What a candidate's mean log-likelihood is worth against what we want of it besides (nats a character). Likelier than
+# LIKELY is no better: the likeliest poems are made of what everybody wrote.
+LIKELY = -3.2
 TOPIC_WORTH, REPEAT_COST, PARALLEL_WORTH = 0.35, 0.08, 0.03
 
 
@@ -112,7 +115,7 @@ def _plan(desk: Desk, writer: Writer) -> _Plan:
     """Put the request into controls and a constraint; raises BadRequest for what contradicts itself."""
     from danqing.encode import forms
     from danqing.encode.origins import NoCopies
-    from danqing.techniques import sequence
+    from danqing.techniques import decoding
 
     request = desk.request
     kind = request.kind or "七绝"
@@ -144,7 +147,7 @@ def _plan(desk: Desk, writer: Writer) -> _Plan:
     known = writers.origins(desk.catalog)
     rule: Constraint = constraint
     if known is not None and not writer.guest:
-        rule = sequence.All((constraint, NoCopies(writer.vocabulary, known, rules.verses(start))))
+        rule = decoding.All((constraint, NoCopies(writer.vocabulary, known, rules.verses(start))))
     form = f"词:{tune}" if tune else kind
     temperature = request.temperature or TEMPERATURE
     return _Plan(form, controls, constraint, rule, sounds, topics, start, known, temperature)
@@ -175,9 +178,9 @@ def _check_poet(name: str, writer: Writer) -> None:
 
 
 def _sampling(plan: _Plan) -> Sampling:
-    from danqing.techniques import sequence
+    from danqing.techniques import decoding
 
-    return sequence.Sampling(temperature=plan.temperature)
+    return decoding.Sampling(temperature=plan.temperature, min_p=MIN_P)
 
 
 def _title(desk: Desk, writer: Writer, plan: _Plan) -> str:
@@ -196,12 +199,12 @@ def _title(desk: Desk, writer: Writer, plan: _Plan) -> str:
 def _invented(desk: Desk, writer: Writer, plan: _Plan) -> str:
     """The title that the model would give: the shortest of several."""
     from danqing.compute import seed as seeds
-    from danqing.techniques import sequence
+    from danqing.techniques import decoding
 
     if writer.guest:
         return ""
     before = [*prompt(writer.vocabulary, plan.controls)[:-1], writer.vocabulary.id(TITLE)]
-    samples = sequence.sample(
+    samples = decoding.sample(
         writer.model,
         before,
         None,
@@ -221,7 +224,7 @@ def _candidates(desk: Desk, writer: Writer, plan: _Plan, title: str) -> list[_Ca
     from dataclasses import replace
 
     from danqing.compute import seed as seeds
-    from danqing.techniques import sequence
+    from danqing.techniques import decoding
 
     count = desk.request.count
     generator: torch.Generator = seeds.generator(desk.seed, stream=1)
@@ -231,7 +234,7 @@ def _candidates(desk: Desk, writer: Writer, plan: _Plan, title: str) -> list[_Ca
     found: list[_Candidate] = []
     for number in range(ROUNDS + count):
         desk.tools.on_step(Step(number, ROUNDS + count, "writing"))
-        samples = sequence.sample(
+        samples = decoding.sample(
             writer.model,
             before,
             plan.strict if number else plan.constraint,  # few copy, and those are thrown away: first without asking
@@ -256,7 +259,9 @@ def _judged(writer: Writer, plan: _Plan, sample: Any) -> _Candidate | None:
         return None
     likely = sum(sample.log_likelihood) / max(1, len(sample.log_likelihood))
     about = sum(_about(text, topic) for topic in plan.topics) / max(1, len(plan.topics))
-    score = likely + TOPIC_WORTH * about - REPEAT_COST * repeats(form.lines) + PARALLEL_WORTH * _parallel(form)
+    score = (
+        min(likely, LIKELY) + TOPIC_WORTH * about - REPEAT_COST * repeats(form.lines) + PARALLEL_WORTH * _parallel(form)
+    )
     return _Candidate(text, form, score)
 
 
@@ -348,10 +353,8 @@ def revise(desk: Desk) -> list[Writing]:
     wanted = writers.known_form(request.form) if request.form else ""
     form = rules.judge(plain.text, sounds, form=wanted, title=plain.title, tunes=writers.tunes())
     numbers = _named_lines(desk, form)
-    writer = desk.writer(writers.REVISER)
-    writers.check_known(writer, "revise", "".join(form.lines))
     made = []
-    for lines in _revised(desk, writer, sounds, form, numbers):
+    for lines in _revised(desk, sounds, form, plain.title, numbers):
         text = _with_lines(original, plain, numbers, lines, request.script)
         made.append(text)
         tell(desk, text, several=request.count > 1)
@@ -377,38 +380,132 @@ def _named_lines(desk: Desk, form: Form) -> list[int]:
     return broken
 
 
-def _revised(desk: Desk, writer: Writer, sounds: Prosody, form: Form, numbers: Sequence[int]) -> list[list[str]]:
-    """All lines of the poem, those with these numbers written anew: as many ways as were asked for."""
-    from danqing.compute import seed as seeds
-    from danqing.techniques import sequence
+def _revised(desk: Desk, sounds: Prosody, form: Form, title: str, numbers: Sequence[int]) -> list[list[str]]:
+    """All lines of the poem, those with these numbers written anew: as many ways as were asked for, the best first.
 
-    v, count = writer.vocabulary, desk.request.count
-    kind = form.name.partition(":")[0]
-    before = prompt(v, Controls(kind if v.has(f"<{kind}>") else "古诗", topics=writers.topics(desk, writer)))
-    tokens = [*before, *v.encode(writers.punctuated(form.lines)), v.id(END)]
-    starts = [len(before) + sum(len(line) + 1 for line in form.lines[:n]) for n in range(len(form.lines))]
-    holes = {starts[n] + place: (n, place) for n in numbers for place in range(len(form.lines[n]))}
-    allowed = _Holes(v, sounds, form, holes)
-    generator = seeds.generator(desk.seed, stream=1)
-    sampling = sequence.Sampling(temperature=desk.request.temperature or TEMPERATURE)
+    The reviser, which sees both sides of a gap, and the poet, which knows more, propose lines; the poet then judges the
+    whole poem with each of them in it.
+    """
+    from danqing.compute import seed as seeds
+    from danqing.techniques import decoding
+
+    count, generator = desk.request.count, seeds.generator(desk.seed, stream=1)
+    poet = _Sheet(desk, desk.writer(writers.POET), sounds, form, title, numbers)
+    reviser = _Sheet(desk, desk.writer(writers.REVISER), sounds, form, "", numbers)
+    kept = "".join(line for n, line in enumerate(form.lines) if n not in numbers)
+    if strange := poet.writer.vocabulary.unknown_in(kept):
+        desk.note(f"the poet has never seen {' '.join(strange)}; the new lines were written around it")
+    sampling = decoding.Sampling(temperature=desk.request.temperature or TEMPERATURE, min_p=MIN_P)
     origins = writers.origins(desk.catalog)
-    found: list[list[str]] = []
-    for number in range(ROUNDS * (2 + count)):
-        desk.tools.on_step(Step(number, ROUNDS * (2 + count), "writing"))
+    found: dict[tuple[str, ...], float] = {}
+    for number in range(REVISIONS * (1 + count // 4)):
+        desk.tools.on_step(Step(number, REVISIONS * (1 + count // 4), "writing"))
         try:
-            filled = sequence.fill(writer.model, tokens, list(holes), v.id(MASK), sampling, generator, allowed)
-        except sequence.DeadEnd:
+            proposals = poet.written(sampling, generator) if number % 2 else reviser.filled(sampling, generator)
+        except decoding.DeadEnd:
             continue
-        lines = [v.decode(filled.tokens[s : s + len(line)]) for s, line in zip(starts, form.lines, strict=True)]
-        if lines not in found and _fits(lines, form, sounds, numbers, origins):
-            found.append(lines)
-        if len(found) == count:
-            return found
-    which = ", ".join(str(n + 1) for n in numbers)
-    raise DanqingError(
-        f"{len(found)} of {count} ways were found to write lines {which} anew that keep {form.name}; name more lines, "
-        "raise --temperature or ask for fewer"
-    )
+        for lines in proposals:
+            if lines not in found and _fits(list(lines), form, sounds, numbers, origins):
+                found[lines] = poet.likelihood(lines)
+    if len(found) < count:
+        which = ", ".join(str(n + 1) for n in numbers)
+        raise DanqingError(
+            f"{len(found)} of {count} ways were found to write lines {which} anew that keep {form.name}; name more "
+            "lines, raise --temperature or ask for fewer"
+        )
+    return [list(lines) for lines in sorted(found, key=lambda lines: -found[lines])[:count]]
+
+
+class _Sheet:
+    """A poem with gaps as one model's tokens."""
+
+    def __init__(
+        self, desk: Desk, writer: Writer, sounds: Prosody, form: Form, title: str, numbers: Sequence[int]
+    ) -> None:
+        self.writer, self._form = writer, form
+        v, kind = writer.vocabulary, form.name.partition(":")[0]
+        known = title if title and not v.unknown_in(title) else ""
+        controls = Controls(kind if v.has(f"<{kind}>") else "古诗", topics=writers.topics(desk, writer), title=known)
+        self._before = prompt(v, controls)
+        lengths = [len(line) + 1 for line in form.lines]
+        self._starts = [len(self._before) + sum(lengths[:n]) for n in range(len(form.lines))]
+        self._tokens = self._with(form.lines)
+        self._holes = {self._starts[n] + i: (n, i) for n in numbers for i in range(len(form.lines[n]))}
+        self._allowed = _Holes(v, sounds, form, self._holes)
+
+    def _with(self, lines: Sequence[str]) -> list[int]:
+        v = self.writer.vocabulary
+        return [*self._before, *v.encode(writers.punctuated(lines)), v.id(END)]
+
+    def _lines(self, tokens: Sequence[int]) -> tuple[str, ...]:
+        v, named = self.writer.vocabulary, {n for n, _ in self._holes.values()}
+        parts = [tokens[start : start + len(line)] for start, line in zip(self._starts, self._form.lines, strict=True)]
+        return tuple(
+            v.decode(p) if n in named else line for n, (p, line) in enumerate(zip(parts, self._form.lines, strict=True))
+        )
+
+    def filled(self, sampling: Sampling, generator: torch.Generator) -> list[tuple[str, ...]]:
+        """A proposal by a masked model. Raises DeadEnd."""
+        from danqing.techniques import decoding
+
+        mask = self.writer.vocabulary.id(MASK)
+        holes = list(self._holes)
+        filled = decoding.fill(self.writer.model, self._tokens, holes, mask, sampling, generator, self._allowed)
+        return [self._lines(filled.tokens)]
+
+    def written(self, sampling: Sampling, generator: torch.Generator) -> list[tuple[str, ...]]:
+        """Proposals by a model that reads from left to right. Raises DeadEnd."""
+        from danqing.techniques import decoding
+
+        first, last = min(self._holes), max(self._holes)
+        mask = self.writer.vocabulary.id(MASK)
+        text = [mask if i in self._holes else token for i, token in enumerate(self._tokens)]
+        rule = _Gaps(text, first, self._holes, self._allowed)
+        samples = decoding.sample(
+            self.writer.model, text[:first], rule, sampling, CANDIDATES, generator, self.writer.end, last + 1 - first
+        )
+        return [self._lines([*text[:first], *one.tokens, *text[last + 1 :]]) for one in samples]
+
+    def likelihood(self, lines: Sequence[str]) -> float:
+        """Mean log-likelihood of a token of the whole poem, in nats."""
+        import torch
+
+        tokens = torch.tensor([self._with(lines)])
+        with torch.inference_mode():
+            told = torch.log_softmax(self.writer.model(tokens[:, :-1])[0].float(), dim=-1)
+        own = told.gather(1, tokens[0, 1:, None])[len(self._before) - 1 :]
+        return float(own.mean())
+
+
+@dataclass(frozen=True)
+class _Gaps:
+    """A constraint: gaps are filled with what is allowed there, between them stands what stood."""
+
+    text: list[int]  # the whole poem, masked in its gaps
+    first: int  # where writing begins
+    holes: dict[int, tuple[int, int]]
+    there: _Holes
+
+    def start(self) -> tuple[int, ...]:
+        """Nothing written yet."""
+        return ()
+
+    def allowed(self, state: tuple[int, ...]) -> NDArray[np.bool_]:
+        """What may come next: (V,) bool."""
+        place = self.first + len(state)
+        if place in self.holes:
+            return self.there([*self.text[: self.first], *state, *self.text[place:]], place)
+        mask = np.zeros(self.there.size, np.bool_)
+        mask[self.text[place]] = True
+        return mask
+
+    def advance(self, state: tuple[int, ...], token: int) -> tuple[int, ...]:
+        """One more token."""
+        return (*state, token)
+
+    def finished(self, state: tuple[int, ...]) -> bool:
+        """Whether the last gap is filled."""
+        return self.first + len(state) > max(self.holes)
 
 
 def _fits(lines: list[str], form: Form, sounds: Prosody, numbers: Sequence[int], origins: Origins | None) -> bool:
@@ -428,7 +525,7 @@ class _Holes:
     """What may stand in the gaps of a poem: characters of the tone and the rhyme that its form asks for there."""
 
     def __init__(self, vocabulary: Any, sounds: Prosody, form: Form, holes: dict[int, tuple[int, int]]) -> None:
-        self._form, self._holes = form, holes
+        self._form, self._holes, self.size = form, holes, len(vocabulary)
         chars = [vocabulary.token(i) for i in range(len(vocabulary))]
         self._known = np.array([is_han(char) for char in chars])
         self._tones = {t: np.array([sounds.usual_tone(c) in (t, "both") for c in chars]) for t in ("平", "仄")}

@@ -521,7 +521,7 @@ class _Builder:
 
 
 class FormConstraint:
-    """Keeps one form: a `Constraint` as techniques/sequence.py asks for, and what was found out about the request."""
+    """Keeps one form: a `Constraint` as techniques/decoding.py asks for, and what was found out about the request."""
 
     def __init__(self, made: _Builder) -> None:
         self.name, self.lines, self.tones = made.plan.name, made.plan.lines, made.tones

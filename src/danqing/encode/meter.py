@@ -208,7 +208,7 @@ class MeterState(NamedTuple):
 
 
 class Meter:
-    """Keeps an English form: a `Constraint` as techniques/sequence.py asks for."""
+    """Keeps an English form: a `Constraint` as techniques/decoding.py asks for."""
 
     def __init__(self, form: EnglishForm, vocabulary: Vocabulary, acrostic: str = "") -> None:
         if not form.lines[0].syllables:

@@ -174,7 +174,7 @@ class State:
 
 @dataclass(frozen=True)
 class NoCopies:
-    """Constraint: no character that would complete a known line or run. `sequence.All` joins it with a form's rules."""
+    """Constraint: no character that would complete a known line or run. `decoding.All` joins it with a form's rules."""
 
     vocabulary: Characters
     origins: Origins

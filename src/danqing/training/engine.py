@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from danqing.artwork.image import Picture, write
@@ -128,6 +127,8 @@ class _Loop:
 
     def __init__(self, run: Run, trainee: Trainee, budget: Budget, run_seed: int) -> None:
         self.run, self.trainee, self.budget, self.seed = run, trainee, budget, run_seed
+        from lightning_fabric import Fabric  # here, since it takes a second, and who only reads weights needs none of it
+
         compute = device.choose()
         accelerator = {"cuda": "cuda", "mps": "mps", "cpu": "cpu"}[compute.device.type]
         self.fabric = Fabric(accelerator=accelerator, devices="auto" if accelerator == "cuda" else 1)

@@ -35,7 +35,7 @@ class Muon(torch.optim.Optimizer):
         self.dtype = dtype
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Update every matrix that has a gradient, with Nesterov's momentum."""
         for group in self.param_groups:
             for p in group["params"]:
