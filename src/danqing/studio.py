@@ -134,14 +134,17 @@ def train(
 ) -> dict[str, float]:
     """Train a model by its recipe on a folder of works; returns what was measured on the held-out part.
 
-    run: the folder of this run; with `resume` it goes on from its last checkpoint. settings: fields of the recipe's
-    config as text, {"steps": "500"}. Raises UnknownName, BadRequest, TrainingFailed; Cancelled leaves a checkpoint.
+    run: the folder of this run; with `resume` it goes on from its last checkpoint, by its own settings. settings:
+    fields of the recipe's config as text, {"steps": "500"}. Raises UnknownName, BadRequest, TrainingFailed; Cancelled
+    leaves a checkpoint.
     """
     from danqing import recipes
     from danqing.training.run import Run
 
     chosen = recipes.get(recipe)
-    config = recipes.configure(chosen, settings or {})
+    begun = Run.at(Path(run)) if resume and (Path(run) / "run.json").exists() else None
+    own = begun.config if begun and begun.recipe == recipe else None
+    config = recipes.configure(chosen, settings or {}, own)
     opened = Run.open(Path(run), recipe, dataclasses.asdict(config), resume, seed=config.seed, data=str(data))
     return chosen.train(config, Path(data), opened, on_step)
 

@@ -1,38 +1,56 @@
 """Stories, scripts, free verse and English poems, by the story models.
 
-Six openings are written side by side and the best one goes on, so that a text is about its topic from the first line
-and is shown as it is written. A text given with --start stands first, unchanged.
+A story grows sentence by sentence, a script line by line: eight ways to go on are written side by side, and the one
+goes on that keeps to the topic and says something new; it is shown as it is written. A text given with --start stands
+first, unchanged; a plot given as --topic becomes the first sentence, so that everything after it has read it.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from danqing.appraisal import imagery
 from danqing.arts import writers
 from danqing.arts.verse import tell
-from danqing.artwork.literature import Writing, language_of
+from danqing.artwork.literature import Writing, is_han, language_of
 from danqing.artwork.request import Step
 from danqing.encode.forms import FreeVerse
+from danqing.encode.script import to_simplified
 from danqing.encode.text import Controls
 from danqing.errors import BadRequest, DanqingError
+from danqing.training.verse import EMPTY
 
 if TYPE_CHECKING:
     from danqing.arts.writers import Desk, Writer
-    from danqing.techniques.decoding import Sampling
+    from danqing.techniques.decoding import Sample, Sampling
 
-OPENINGS, OPENING = 6, 40  # how many are compared, of how many tokens
-TEMPERATURE = 0.8
-REPETITION = 0.4  # what a token that stands there already loses of its logit: it keeps small models from circling
+WAYS, SENTENCE_TOKENS = 8, 90  # how many ways to go on are compared, of how many tokens at most
+TEMPERATURE = 0.9
+REPETITION = 0.5  # what a token that stands there already loses of its logit: it keeps small models from circling
 KEYWORDS = 5
 ROUNDS, METERED = 6, 500  # batches of poems in a form at most; tokens of one
 TOPIC_WORTH, FAULT_COST = 0.5, 0.2  # what a candidate's likelihood is worth against its topic and the judge's doubts
+# Of a sentence: likelier than LIKELY is no better; a share of words that stood in the last RECENT characters already, a
+# speaker who goes on speaking, a sentence that was cut off cost so much.
+LIKELY, RECENT, STALE_COST, CUT_COST = -2.2, 400, 1.5, 1.0
+LATELY = {"en": 160, "zh": 50}  # characters
+WISH = 2.0  # what a word of the topic that has not been named lately gains on its logit
+CAST, SPEAKER_COST = 4, 0.7  # so many people speak in a script; one who goes on, or one more, costs so much
+EARLIEST_END = 0.7  # share of the length from which on the model may end by itself
 # How long where nothing was said: characters in Chinese, words in English; lines of free verse.
 LENGTHS = {("story", "zh"): 400, ("story", "en"): 250, ("script", "zh"): 300, ("script", "en"): 180}
 LINES = 10
+STOP = frozenset(
+    ["the", "and", "who", "that", "which", "wanted", "was", "were", "had", "has", "his", "her", "its", "for", "with"]
+)
+# Words that no verb follows, so that what stands after them in -s or -ed is a noun or an adjective.
+LINKS = frozenset(
+    ["a", "an", "the", "of", "in", "on", "and", "with", "for", "at", "two", "three", "some", "his", "her"]
+)
 PER_WORD, PER_LINE = 1.6, 14  # tokens of an English word, of a line of verse in either language
 SPEAKERS = {"zh": r"^[^：:]{1,8}[：:].+", "en": r"^[A-Z][\w' .-]{0,30}: ?\S.*"}
 SENTENCE = re.compile(r"[.!?。！？…]+[\"'”’」』）)]*")
@@ -46,7 +64,8 @@ class _Plan:
     language: str
     prompt: list[int]
     given: str  # what the person wrote, which stands first
-    words: tuple[str, ...]  # what it is to be about
+    words: tuple[str, ...]  # what it is to be about, of what the model was taught
+    about: tuple[str, ...]  # words whose being there shows that it is
     lines: int  # of verse; 0 where length counts
     length: int  # characters or words
     tokens: int  # at most
@@ -86,14 +105,14 @@ def metered(desk: Desk) -> list[Writing]:
     found: dict[tuple[str, ...], float] = {}
     for number in range(ROUNDS + request.count):
         desk.tools.on_step(Step(number, ROUNDS + request.count, "writing"))
-        samples = decoding.sample(writer.model, before, rule, sampling, OPENINGS, generator, writer.end, METERED)
+        samples = decoding.sample(writer.model, before, rule, sampling, WAYS, generator, writer.end, METERED)
         for one in samples:
             text = v.decode(one.tokens).strip()
             rows = tuple(row.strip() for row in text.split("\n"))
             faults = len(english.judge(rows, form=request.kind).broken)
             if one.finished and not any(known is not None and known.has_verse(row) for row in rows):
                 found[rows] = one.likelihood + TOPIC_WORTH * _present(text, words) - FAULT_COST * faults
-        if len(found) >= max(OPENINGS, 2 * request.count):
+        if len(found) >= max(WAYS, 2 * request.count):
             break
     chosen = sorted(found, key=lambda rows: -found[rows])[: request.count]
     if len(chosen) < request.count:
@@ -122,11 +141,68 @@ def _plan(desk: Desk, writer: Writer, kind: str, language: str) -> _Plan:
     verse = kind == "verse"
     lines = (request.length or LINES) if verse else 0
     length = 0 if verse else request.length or LENGTHS[kind, language]
-    tokens = lines * PER_LINE * 2 if verse else int(length * (PER_WORD if language == "en" else 1)) + OPENING
-    lead = "" if given or not request.topic else f"{_title(request.topic)}\n"
+    tokens = lines * PER_LINE * 2 if verse else int(length * (PER_WORD if language == "en" else 1)) + SENTENCE_TOKENS
+    plot = first_sentence(desk.words(request.topic) if language == "zh" else request.topic or "", language)
+    first = given or (plot if kind == "story" else "")
+    if language == "zh" and not given and v.unknown_in(first):
+        first = ""
+    lead = "" if first or not request.topic else f"{_title(request.topic)}\n"
     before = writer.before(controls, lead)
-    joint = "\n" if given and kind != "story" else ""
-    return _Plan(kind, language, [*before, *v.encode(given + joint)], given + joint, words, lines, length, tokens)
+    joint = "\n" if first and kind != "story" else ""
+    return _Plan(
+        kind,
+        language,
+        [*before, *v.encode(first + joint)],
+        first + joint,
+        words,
+        _named(request.topic or "", words, language),
+        lines,
+        length,
+        tokens,
+    )
+
+
+def first_sentence(plot: str, language: str) -> str:
+    """A plot as the sentence that a story begins with; "" for mere words.
+
+    "a fox who wanted the moon" → "There was once a fox who wanted the moon."; "一只想要月亮的狐狸" has "从前有" put before
+    it; "a knight loses his sword" is a sentence already.
+    """
+    words = re.sub(r"\s+", " ", plot).strip().rstrip(".。!?！？")
+    if language == "zh":
+        if len(words) < 5 or " " in words:
+            return ""
+        named = re.match(r"[一两三][只个位条匹名头对群座]", words) and re.search(r"的[^，]{1,5}$", words)
+        return f"{'从前有' if named else '话说'}{words}。"
+    found = re.match(r"(?i)(an?|two|three|some|the|my|one)\b", words)
+    if not found or len(words.split()) < 3:
+        return ""
+    low = words[0].lower() + words[1:]
+    if _is_clause(low):
+        return f"{words[0].upper()}{words[1:]}."
+    if found[0].lower() in ("the", "my"):
+        return f"This is the story of {low}."
+    return f"There {'were' if found[0].lower() in ('two', 'three', 'some') else 'was'} once {low}."
+
+
+def _is_clause(plot: str) -> bool:
+    """Whether words that begin with an article are a sentence: they have a verb outside any "who …" or "that …"."""
+    words = re.split(r"\b(?:who|that|which|whose|where|when)\b", plot)[0].split()
+    pairs = itertools.pairwise(words[1:])
+    verbs = {"is", "was", "has", "had", "goes", "finds", "found", "lost", "wanted", "became", "went", "met", "meets"}
+    return any(
+        word in verbs or (re.fullmatch(r"[a-z]{3,}(?:[^s]s|ed)", word) and before not in LINKS)
+        for before, word in pairs
+    )
+
+
+def _named(topic: str, words: tuple[str, ...], language: str) -> tuple[str, ...]:
+    """What a story about the topic names: its own words but for empty ones, taught or not."""
+    if language == "zh":
+        own = [char for char in to_simplified(topic) if is_han(char) and char not in EMPTY]
+        return tuple(dict.fromkeys([*words, *(char for char in own if not any(char in word for word in words))]))
+    own = [word for word in re.findall(r"[a-z]{3,}", topic.lower()) if word not in STOP]
+    return tuple(dict.fromkeys([*words, *own]))
 
 
 def _called(language: str) -> str:
@@ -195,37 +271,70 @@ def _written(desk: Desk, writer: Writer, plan: _Plan, number: int) -> str:
     never = decoding.Without(len(v), writer.never)
     told = _Teller(desk, plan, number)
     desk.tools.on_step(Step(0, plan.tokens, "beginning"))
-    if plan.lines:  # a poem is short: six are written to the end and the best is kept
-        enough = FreeVerse(v, plan.lines) if plan.language == "zh" else _Enough(v, plan, ())
+    if plan.lines:  # a poem is short: several are written to the end and the best is kept
+        enough = FreeVerse(v, plan.lines) if plan.language == "zh" else _Enough(v, plan)
         rule = decoding.All((never, enough))
-        poems = decoding.sample(writer.model, plan.prompt, rule, sampling, OPENINGS, generator, end, plan.tokens)
+        poems = decoding.sample(writer.model, plan.prompt, rule, sampling, WAYS, generator, end, plan.tokens)
         best = max(poems, key=lambda one: one.likelihood + TOPIC_WORTH * _present(v.decode(one.tokens), plan.words))
         text = _trimmed(plan.given + v.decode(best.tokens), plan)
         told.finish(text)
         return text
-    openings = decoding.sample(writer.model, plan.prompt, never, sampling, OPENINGS, generator, end, OPENING)
-    first = max(openings, key=lambda one: one.likelihood + TOPIC_WORTH * _present(v.decode(one.tokens), plan.words))
-
-    def watch(candidate: int, tokens: Sequence[int]) -> None:
-        told.hear(v.decode([*first.tokens, *tokens]), len(tokens))
-
-    tokens: tuple[int, ...] = first.tokens
-    if not (first.finished and len(first.tokens) < OPENING):
-        rest = decoding.sample(
-            writer.model,
-            [*plan.prompt, *first.tokens],
-            decoding.All((never, _Enough(v, plan, first.tokens))),
-            sampling,
-            1,
-            generator,
-            end,
-            max(1, plan.tokens - OPENING),
-            watch,
-        )
-        tokens = (*first.tokens, *rest[0].tokens)
+    unended = decoding.Without(len(v), writer.never | {end})
+    tokens: list[int] = []
+    while True:
+        text = plan.given + v.decode(tokens)
+        if _long_enough(text, plan) or len(tokens) > plan.tokens:
+            break
+        may_end = _long_enough(text, plan, EARLIEST_END)
+        rule = decoding.All((never if may_end else unended, _Sentence(v, plan)))
+        before = [*plan.prompt, *tokens]
+        wishing = replace(sampling, wanted=_tokens(v, _missing(text, plan)), wish=WISH)
+        ways = decoding.sample(writer.model, before, rule, wishing, WAYS, generator, end, SENTENCE_TOKENS)
+        best = max(ways, key=lambda one: _worth(one, v.decode(one.tokens), text, plan))
+        tokens += best.tokens
+        told.hear(v.decode(tokens), len(tokens))
+        if not best.tokens or (may_end and best.finished and not rule.parts[1].finished(best.tokens)):
+            break
     text = _trimmed(plan.given + v.decode(tokens), plan)
     told.finish(text)
     return text
+
+
+def _worth(way: Sample, text: str, before: str, plan: _Plan) -> float:
+    """How good a way to go on it is: likely enough, about the topic where that has not been named lately, not stale."""
+    recent = before[-RECENT:]
+    worth = min(way.likelihood, LIKELY) + TOPIC_WORTH * sum(word in text.lower() for word in _missing(before, plan))
+    own = _content(text, plan.language)
+    worth -= STALE_COST * sum(word in recent for word in own) / max(4, len(own))
+    worth -= STALE_COST * (len(own) - len(set(own))) / max(4, len(own))
+    if plan.kind == "script":
+        name, *cast = (re.split("[:：]", row)[0] for row in (text.strip(), *reversed(before.strip().split("\n"))))
+        crowded = len(set(cast)) >= CAST and name not in cast
+        worth -= SPEAKER_COST * (name == cast[0] or crowded)
+    return worth - CUT_COST * (not way.finished)
+
+
+def _missing(text: str, plan: _Plan) -> list[str]:
+    """The words of the topic that have not been named lately."""
+    lately = text.lower()[-LATELY[plan.language] :]
+    return [word for word in plan.about if word not in lately]
+
+
+def _tokens(vocabulary: Any, words: Sequence[str]) -> frozenset[int]:
+    """The tokens that are these words, or their characters in Chinese."""
+    found = [
+        vocabulary.encode(char if is_han(char) else f" {word}")
+        for word in words
+        for char in (word if is_han(word[0]) else [word])
+    ]
+    return frozenset(tokens[0] for tokens in found if len(tokens) == 1)
+
+
+def _content(text: str, language: str) -> list[str]:
+    """The words that carry a sentence: English ones of four letters and more, pairs of Chinese characters."""
+    if language == "en":
+        return re.findall(r"[A-Za-z]{4,}", text)
+    return [text[i : i + 2] for i in range(len(text) - 1) if all(map(is_han, text[i : i + 2]))]
 
 
 def _present(text: str, words: Sequence[str]) -> float:
@@ -235,12 +344,12 @@ def _present(text: str, words: Sequence[str]) -> float:
 
 
 class _Enough:
-    """A constraint that allows everything and ends the text at the first sentence after its length."""
+    """A constraint that allows everything and ends a poem with the line that makes it long enough."""
 
-    def __init__(self, vocabulary: Any, plan: _Plan, before: Sequence[int]) -> None:
-        self._v, self._plan, self._before = vocabulary, plan, list(before)
+    def __init__(self, vocabulary: Any, plan: _Plan) -> None:
         import numpy as np
 
+        self._v, self._plan = vocabulary, plan
         self._all = np.ones(len(vocabulary), dtype=np.bool_)
 
     def start(self) -> tuple[int, ...]:
@@ -255,24 +364,33 @@ class _Enough:
         """One more token."""
         return (*state, token)
 
-    def finished(self, state: tuple[int, ...]) -> bool:
-        """Whether it is long enough and a sentence, or a line of verse, has just ended."""
+    def finished(self, state: Sequence[int]) -> bool:
+        """Whether a line has just ended and there are enough."""
+        return "\n" in self._v.decode(state[-2:]) and _long_enough(self._v.decode(state), self._plan)
+
+
+class _Sentence(_Enough):
+    """The same for a sentence of a story, or a line of a script."""
+
+    def finished(self, state: Sequence[int]) -> bool:
+        """Whether it has ended, and is more than its marks."""
         tail = self._v.decode(state[-2:])
-        if not ("\n" in tail if self._plan.lines else SENTENCE.search(tail)):
-            return False
-        return _long_enough(self._v.decode([*self._before, *state]), self._plan)
+        ended = "\n" in tail if self._plan.kind == "script" else SENTENCE.search(tail)
+        return bool(ended) and sum(map(str.isalpha, self._v.decode(state))) > 3
 
 
-def _long_enough(text: str, plan: _Plan) -> bool:
+def _long_enough(text: str, plan: _Plan, share: float = 1.0) -> bool:
     if plan.lines:
         return len([row for row in text.split("\n")[:-1] if row.strip()]) >= plan.lines
     size = len(text.split()) if plan.language == "en" else len(re.sub(r"\s", "", text))
-    return size >= plan.length
+    return size >= share * plan.length
 
 
 def _trimmed(text: str, plan: _Plan) -> str:
     """Without a last sentence that was cut off; a script without rows that nobody speaks; verse of its lines."""
     text = re.sub(r"\n{3,}", "\n\n", text.replace("\ufffd", "")).strip()
+    if plan.language == "zh":  # some of the novels close “ by a straight mark
+        text = re.sub(r"“([^“”\"\n]*)\"", r"“\1”", text).replace("`", "")
     if plan.lines:
         rows = [row.strip() for row in text.split("\n")]
         filled = [i for i, row in enumerate(rows) if row][: plan.lines]

@@ -46,13 +46,16 @@ def get(name: str) -> Recipe:
     return recipe
 
 
-def configure(recipe: Recipe, settings: Mapping[str, str]) -> Any:
+def configure(recipe: Recipe, settings: Mapping[str, str], begun: Mapping[str, Any] | None = None) -> Any:
     """The recipe's config with these fields changed, each given as text. `tiny=yes` begins from the tiny config.
+
+    begun: the config of a run that is gone on with, from which all that is not given is taken.
 
     Raises UnknownName for a field the recipe does not have, BadRequest for a value that is not of its type.
     """
     given = dict(settings)
     config = recipe.config.tiny() if given.pop("tiny", "no") == "yes" else recipe.config()
+    config = dataclasses.replace(config, **{key: _tuples(value) for key, value in (begun or {}).items()})
     values = {}
     for key, text in given.items():
         if key not in {f.name for f in dataclasses.fields(config)}:
@@ -64,6 +67,11 @@ def configure(recipe: Recipe, settings: Mapping[str, str]) -> Any:
         except ValueError:
             raise BadRequest(f"{key} is {text!r}; it is a {type(now).__name__} like {shown(now)}") from None
     return dataclasses.replace(config, **values)
+
+
+def _tuples(value: Any) -> Any:
+    """Lists, as JSON has them, as the tuples that configs hold."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def meanings(recipe: Recipe) -> dict[str, str]:

@@ -106,6 +106,8 @@ class Sampling:
     temperature: float = 0.9  # 0 takes the likeliest token
     repetition: float = 0.0  # taken off the logit of every token that the work holds already
     free: frozenset[int] = frozenset()  # tokens that may recur unpunished: punctuation, spaces
+    wanted: frozenset[int] = frozenset()  # tokens that are to come in
+    wish: float = 0.0  # added to the logit of each of them until it has
     top_k: int = 0  # only the k likeliest; 0: all
     top_p: float = 1.0  # the fewest tokens that together have this probability (Holtzman et al. 2020)
     min_p: float = 0.05  # only tokens at least this likely, as a share of the likeliest (Nguyen et al. 2025)
@@ -337,12 +339,14 @@ def _read(model: Writes, prompt: list[int], drafts: list[_Draft]) -> tuple[Tenso
 
 
 def _used(drafts: list[_Draft], vocabulary: int, sampling: Sampling) -> Tensor | None:
-    """(R, V): what is taken off each logit because the draft holds the token already."""
-    if not sampling.repetition:
+    """(R, V): what is taken off each logit because the draft holds the token already, or, below 0, given for a wish."""
+    if not sampling.repetition and not sampling.wish:
         return None
     used = torch.zeros(len(drafts), vocabulary)
+    used[:, list(sampling.wanted)] = -sampling.wish
     for row, draft in zip(used, drafts, strict=True):
         row[[token for token in draft.tokens if token not in sampling.free]] = sampling.repetition
+        row[[token for token in draft.tokens if token in sampling.free]] = 0
     return used
 
 

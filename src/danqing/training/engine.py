@@ -127,7 +127,9 @@ class _Loop:
 
     def __init__(self, run: Run, trainee: Trainee, budget: Budget, run_seed: int) -> None:
         self.run, self.trainee, self.budget, self.seed = run, trainee, budget, run_seed
-        from lightning_fabric import Fabric  # here, since it takes a second, and who only reads weights needs none of it
+        from lightning_fabric import (
+            Fabric,
+        )  # here, since it takes a second, and who only reads weights needs none of it
 
         compute = device.choose()
         accelerator = {"cuda": "cuda", "mps": "mps", "cpu": "cpu"}[compute.device.type]
