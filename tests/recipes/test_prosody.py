@@ -9,6 +9,7 @@ import pytest
 
 from danqing import recipes
 from danqing.encode.prosody import Prosody
+from danqing.recipes import lexicon, tunes
 from danqing.recipes import prosody as making
 from danqing.training.texts import Poem
 
@@ -45,24 +46,24 @@ def test_a_tune_is_derived_from_its_poems():
         "簌簌衣巾落枣花。村南村北响缫车。牛衣古柳卖黄瓜。酒困路长惟欲睡，日高人渴漫思茶。敲门试问野人家。",
         "麻叶层层檾叶光。谁家煮茧一村香。隔篱娇语络丝娘。垂白杖藜抬醉眼，捋青捣麨软饥肠。问言豆叶几时黄。",
     )
-    found = making.derive_tunes([poem(t, "浣沙溪・浣溪沙") for t in text], PROSODY, least=3)
+    found = tunes.derive([poem(t, "浣沙溪・浣溪沙") for t in text], PROSODY, least=3)
     entry = found["浣溪沙"]
     assert entry["aliases"] == ["浣沙溪"]
     assert entry["poems"] == 3
     assert [line[-2] == "a" for line in entry["lines"]] == [True, True, True, False, True, True]
     assert [len(line.strip("a，。").rstrip("a")) for line in entry["lines"]] == [7] * 6
-    assert "[" in making.as_toml(found)
+    assert "[" in tunes.as_toml(found)
 
 
 def test_shapes_are_compared_by_sentences():
-    song = making.Song(("明月几时有", "把酒问青天"), "，。")
+    song = tunes.Song(("明月几时有", "把酒问青天"), "，。")
     assert song.sentences == (10,)
     assert song.cut((4, 6), "，。").segments == ("明月几时", "有把酒问青天")
 
 
 def test_english_words_are_listed_with_what_they_rhyme_by():
     verse = ["The sun is bright", "upon the sea", "and all the night", "is come to me"] * 20
-    table = making.derive_english(verse, verse, least=2)
+    table = lexicon.derive([verse], [verse], least=2)
     assert "bright" in table["words"]["1"].split()
     assert "upon" in table["words"]["2"].split()
     assert json.loads(making.as_json(table)) == table
