@@ -9,7 +9,7 @@ import pytest
 
 from danqing import recipes
 from danqing.encode.prosody import Prosody
-from danqing.recipes import lexicon, tunes
+from danqing.recipes import lexicon, scansion, tunes
 from danqing.recipes import prosody as making
 from danqing.training.texts import Poem
 
@@ -67,6 +67,45 @@ def test_english_words_are_listed_with_what_they_rhyme_by():
     assert "bright" in table["words"]["1"].split()
     assert "upon" in table["words"]["2"].split()
     assert json.loads(making.as_json(table)) == table
+
+
+# Lines of eight syllables; `morrel` and `zalore` are no words, and no rule of spelling knows the stress of the second.
+IAMBIC = [
+    "The morning came across the sea",
+    "And all the golden meadow slept",
+    "The morrel sings above the sea",
+    "I saw the light zalore the sea",
+]
+
+
+def test_stress_is_heard_in_iambic_verse():
+    known, shares = scansion.derive([IAMBIC * 20], [])
+    assert known["morrel"] == known["golden"] == 1
+    assert known["zalore"] == known["across"] == 2
+    assert shares["the"] == 0
+
+
+def test_a_word_that_poets_set_both_ways_is_free():
+    both = ["I saw the zalore on the sea", "I saw the light zalore the sea"]
+    assert scansion.derive([IAMBIC[:3] * 40 + both * 20], [])[0]["zalore"] == 0
+
+
+def test_verse_without_the_beat_does_not_vote():
+    trochees = [
+        "Golden meadows, silver rivers",
+        "Morning, evening, autumn, summer",
+        "Zalore, morning, golden river",
+    ] * 20
+    votes = scansion.count([scansion.lines(trochees)], {"golden": 1, "meadows": 1, "rivers": 1, "silver": 1})
+    assert not votes.odd
+    assert not votes.even
+
+
+def test_a_table_keeps_only_what_rules_do_not_say():
+    table = lexicon.derive([IAMBIC * 20], [IAMBIC * 20], least=2)
+    assert "zalore" in table["stress"]["2"].split()
+    assert "golden" not in " ".join(table["stress"].values())
+    assert set(table["beats"]) == {"faint", "weak"}
 
 
 def test_modern_readings_leave_out_what_words_hardly_use():

@@ -27,6 +27,7 @@ from danqing.errors import BadRequest, UnknownName
 Mask = NDArray[np.bool_]
 _MIDDLE, _FINAL = ",;:", ",.;:!?"  # marks inside a line and at its end
 _ENOUGH = 3  # words of one syllable that a rhyme must have, beyond those it needs
+_RHYMES = 20  # rhymes that have to be open where pieces are read as the words they are (_Trie.sincere)
 
 
 @dataclass(frozen=True)
@@ -286,12 +287,15 @@ class Meter:
         self._final = [vocabulary.encode(c)[0] for c in _FINAL]
         self._tries = (self.lexicon.begin, self.lexicon.inside)
         self._order = [np.array(trie.order) for trie in self._tries]
-        plain = (self.lexicon.syllables == 1) & (self.lexicon.inside.within < 0)
-        self._short = {k: int((m & plain).sum()) for k, m in self.lexicon.keys.items()}
+        short = self.lexicon.syllables == 1
+        plain = short & (self.lexicon.inside.within < 0)
+        open_ = sum(int((m & plain).sum()) >= 2 + _ENOUGH for m in self.lexicon.keys.values())
+        self._sincere = open_ >= _RHYMES  # a vocabulary of hardly more than letters has too few
+        self._short = {k: int((m & (plain if self._sincere else short)).sum()) for k, m in self.lexicon.keys.items()}
         self._sums: dict[tuple[object, ...], NDArray[np.int64]] = {}
         self.notes: tuple[str, ...] = ()
         opening = self.lexicon.stands[2] | np.bool_(not form.lines[0].iambic)
-        opening = self.lexicon.begin.sincere(opening)
+        opening = self.lexicon.begin.sincere(opening) if self._sincere else opening
         first = {w[0].casefold() for w, good in zip(self.lexicon.words, opening, strict=True) if good}
         if unknown := [c for c in self._letters if c not in first]:
             raise BadRequest(
@@ -402,7 +406,8 @@ class Meter:
             good = self._words(state.left, wanted, known, taken, used)
             if wanted.iambic:
                 good = good & self._on_beat(start, state.beat)
-            good = self._tries[trie].sincere(good)
+            if self._sincere:
+                good = self._tries[trie].sincere(good)
             if letter:
                 good = good & np.array([w[0].casefold() == letter for w in self.lexicon.words])
             self._sums[about] = np.concatenate([[0], np.cumsum(good[self._order[trie]])])

@@ -38,7 +38,8 @@ _LISTED = {
         "probable property proper relative relatives requisite restless recognise recognize realize meteor "
         "hideous cautious prophecy mistress mariner lunatic compliment corridor constable conquer agency "
         "desperate diligence embassy diligent forefather infidel instrument temperature acres emblem problem "
-        "problems readily finish substance absence commented contrary villain"
+        "problems readily finish substance absence commented contrary villain profit discord destined cometh "
+        "divers company several beautiful"
     ),
     2: (
         "absurd adieu allow annoy balloon bamboo buffoon canal canoe caress cigar collect correct commence domain "
@@ -63,7 +64,8 @@ _LISTED = {
         "opinions dominion rebellious another whatever wherever whoever whenever however illusion imagine museum "
         "direct directly succeed create gigantic delicious malicious cocoon marine serene obey antique unique "
         "supreme extreme pursue review behind convince perchance anon apace beset await repent procure engage "
-        "adored explored implored conceited deceitful excited invited"
+        "adored explored implored conceited deceitful excited invited comply complied arrest achieve achieved "
+        "bestow bestowed indoors"
     ),
     3: (
         "violin understood overhead disappear afternoon introduce entertain magazine cavalier engineer volunteer "
@@ -90,7 +92,7 @@ _FIRST = re.compile(
 _BEFORE = (
     (3, r"[^aeiou](?:ary|aries|arily|ories|ory|atory|ative|acy|ator|ators|ating|ated)$|[^c]ately$"),
     (1, r"(?:[tsx]ions?|cians?|[ctxg]ious(?:ly)?|[ctg]eous|[ct]ials?|gions?|ics?|[^e]mental|[^aeiou]ental|osis|astic|"
-        r"[^aeiou]{2}ive|mp[lt]ing|[aeiou][cn]tor|ish(?:ed|ing|es)|ertain)$"),
+        r"(?:[cnprs]t|[nlrs]s)ive|mp[lt]ing|[aeiou][cn]tor|ish(?:ed|ing|es)|ertain)$"),
     (2, r"(?:it(?:y|ies)|et(?:y|ies)|if(?:y|ied|ies)|ic(?:al|als)|ians?|[iue]ous|[iu]als?|ients?|ien(?:ce|cy)|ia|iums?|"
         r"iors?|olog(?:y|ies)|ograph(?:y|er)|ocracy|onomy|itudes?|[aiou]lous|inous|[aeiou]rous|iate[sd]?)$"),
     (3, r"(?:ically|[iue]ously|ually|ially|inently|ulously)$"),
@@ -103,8 +105,8 @@ _PREFIX = re.compile(
 _CLOSED = re.compile("[^aeiouy]*(?:[aeiouy][^aeiouy]{2}|[aeiou]{2}|[aeiou][vdkzs][aeiou])")  # a heavy syllable
 _OVER = re.compile(r"^(?:over|under|inter|intro|contra|counter|disap|recol|repre|enter|disen)(?=[a-z]{3})")
 _LIGHT = re.compile(  # endings of a word of two syllables that are never its stem
-    r"(?:ings?|[^aeiou]{1,2}(?:er|en|y|ies|ied|ey|le|les|led|ow|ows|on|ons|or|ors|ets?|els?|em|ems|al|als|il|ot|om|um|us|in|ins)|[eo]red|"
-    r"ened|oned|[^aeiou]led|ished|owed|ly|ful|less|ness|[td]ed|[cgsxz]es|[cs]hes|ish|est|age|ages|ege|ics?|ours?|ars?|eon|eons|[aeiou]nces?|uge|ous|ant|ents?|ward|wards|some|"
+    r"(?:ings?|[^aeiou]{1,2}(?:ers?|ens?|y|ies|ied|ey|le|les|led|ow|ows|on|ons|or|ors|ets?|els?|em|ems|als?|ils?|ot|om|um|us|in|ins)|[eo]red|"
+    r"ened|oned|[^aeioul]led|ished|ly|ful|less|ness|[td]ed|[cgsxz]es|[cs]hes|ish|est|age|ages|ege|ics?|ours?|ars?|eon|eons|[aeiou]nces?|uge|ous|ant|ents?|ward|wards|some|"
     r"ships?|doms?|m[ae]n|lands?|side|ure|ures|ace|ice|it|id|ile|iles|wise)$"
 )
 _HEAVY = re.compile(  # beginnings of a word of two syllables that are hardly ever stressed
@@ -137,7 +139,7 @@ def by_rule(word: str, known: Mapping[str, int] | None = None) -> int:
         return 2 if _HEAVY.match(word) and not _LIGHT.search(word) else 1
     shorter = [stem for stem in stems if english.word_syllables(stem) < count]
     if shorter:
-        firm = [stem for stem in shorter if not re.search("(?:er|en|on|el|it|et|ow|ish)e?$", stem)]
+        firm = [stem for stem in shorter if not re.search("(?:er|en|on|el|ow|ish)e?$", stem)]
         return max(by_rule(stem, known) for stem in firm or shorter[:1])
     if _OVER.match(word):
         return 3
