@@ -27,16 +27,18 @@ def roll(keeper, rng):
 
 
 def beats(line):
-    """Whether a line is iambic, syllable by syllable: / has the beat, x has not, . may, in the strict sense."""
+    """Whether a line is iambic, by syllables: / is stressed, x is not, "," may have a weak beat, o and . any."""
     marks = ""
     for word in english.words(line):
         count, place = english.word_syllables(word), stress.place(word)
-        light = "x" if word.lower() in stress.faint() else "," if word.lower() in stress.weak() else "."
+        light = "x" if word.lower() in stress.faint() else "," if word.lower() in stress.weak() else "o"
         marks += light if count == 1 else "." * count if not place else "x/x/x/x"[place % 2 :][:count]
-    turned = marks[:2] in ("/x", ".x") or marks[:3] == "/x/"  # heavy the, out of the, wonderful
+    turned = marks[:2] in ("/x", "ox") or marks[:3] == "/x/"  # heavy the, out of the, wonderful
     inner = marks[3 if turned else 0 :]
     even = inner[0::2] if turned else inner[1::2]
     odd = inner[1::2] if turned else inner[0::2]
+    if any(marks[i : i + 2] == ",o" for i in range(1, len(marks), 2)):
+        return False
     return "x" not in even and "/" not in odd and ",," not in even and not (turned and even[:1] == ",")
 
 

@@ -8,7 +8,8 @@ words left: nothing gets stuck. What is guaranteed holds by those rules, which s
 The beat of an iambic line falls on its even places. A word of several syllables stands where its stressed syllable has
 a beat (the syllables two away from it then have one too); the first foot may be turned round (`heavy the`, `out of
 the`). Of function words that lean away from the beat no two have one in a row, and the lightest (the, a, my) have none.
-Other words of one syllable may stand anywhere, which is why every line can be filled: a word that fits is never far.
+Other words of one syllable may stand anywhere but right after a weak beat (`and I feel like`), where a light one may:
+some word of one syllable fits every place, which is why every line can be filled.
 """
 
 from __future__ import annotations
@@ -218,6 +219,7 @@ class _Lexicon:
     loose: NDArray[np.bool_]  # may not end a line
     weak: NDArray[np.bool_]  # of one syllable, that have no two beats in a row
     faint: NDArray[np.bool_]  # those that have none
+    places: NDArray[np.int64]  # the stressed syllable, 0 for either
     stands: tuple[NDArray[np.bool_], ...]  # on even places, on odd ones, at the beginning, by their own stress
     keys: Mapping[str, NDArray[np.bool_]]  # rhyme → which words have it
     begin: _Trie  # with a capital, at the beginning of a line
@@ -239,6 +241,7 @@ def _lexicon(vocabulary: Vocabulary) -> _Lexicon:
         np.array([w in english.UNSTRESSED or w == "I" for w in words]),
         np.array([w.lower() in weak for w in words]),
         np.array([w in faint for w in words]),
+        np.array(places),
         tuple(
             np.array(
                 [counts[w] == 1 or _stands(counts[w], place, start) for w, place in zip(words, places, strict=True)]
@@ -383,7 +386,8 @@ class Meter:
         start = self.form.lines[state.line].syllables - state.left + 1
         beat = state.beat
         if count > 1:
-            beat = _STRONG if lexicon.stands[start % 2][word] else _WEAK  # a turned foot has its beat too early
+            last = count - (start + count - 1) % 2  # the syllable that has the word's last beat
+            beat = _STRONG if lexicon.places[word] in (0, last) else _WEAK  # a second stress, or a turned foot
         elif start % 2 == 0:
             beat = _WEAK if lexicon.weak[word] else _STRONG
         elif start == 1 and not lexicon.weak[word]:
@@ -436,7 +440,9 @@ class Meter:
         lexicon = self.lexicon
         good = lexicon.stands[2 if start == 1 else start % 2]
         if start % 2 == 0:
-            good = good & ~(lexicon.weak if beat == _WEAK else lexicon.faint & (beat != _OPENED))
+            return good & ~(lexicon.weak if beat == _WEAK else lexicon.faint & (beat != _OPENED))
+        if beat == _WEAK:
+            return good & (lexicon.weak | (lexicon.syllables > 1))
         return good
 
     def _rhymed(self, state: MeterState, word: int) -> MeterState:
