@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 from danqing.encode import english
 
-# Words that no rule reaches and that verse has seldom, by their stressed syllable; some were found by measuring.
+# Words that no rule reaches and that verse has seldom, by their stressed syllable; most were found by measuring.
 _LISTED = {
     1: (
         "accent access acorn artist aspect comfort comforts comforting commerce concert congress contact contest "
