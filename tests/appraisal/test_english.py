@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from danqing.appraisal.english import judge, rhymes
+from danqing.appraisal.english import judge, off_beat, rhymes
 from danqing.encode.english import syllables
 
 SONNET = """Shall I compare thee to a summer's day?
@@ -52,6 +52,8 @@ def test_known_poems_are_what_they_are(lines: list[str], name: str, marks: str):
     ("lines", "name", "number", "new", "rule"),
     [
         (SONNET, "sonnet", 3, "Rough winds do shake the buds of all my garden flowers", "syllables"),
+        (SONNET, "sonnet", 4, "And short summer has all too early date;", "meter"),
+        (BALLAD, "quatrain", 3, "The dark carriage held but a guest", "meter"),
         (SONNET, "sonnet", 14, "So long lives this, and this gives life to all.", "scheme"),
         (BALLAD, "ballad", 4, "And the old garden wall.", "scheme"),
         (HAIKU, "haiku", 2, "A frog jumps", "syllables"),
@@ -61,6 +63,27 @@ def test_a_fault_is_found_at_its_line(lines: list[str], name: str, number: int, 
     changed = [new if i == number else line for i, line in enumerate(lines, 1)]
     assert (rule, number) in {(finding.rule, finding.line) for finding in judge(changed, form=name).broken}
     assert not judge(lines[:-1], form=name).kept
+
+
+def test_the_beat_is_heard_word_by_word():
+    """Turned feet stand at the beginning and after a pause; words that the lexicon lacks are not judged."""
+    assert off_beat("The woods are lovely, dark and deep") == ()
+    assert off_beat("Over the meadow comes the morning light") == ()
+    assert off_beat("I saw the sea, heavy and grey and cold") == ()
+    assert off_beat("I saw the heavy sea, and early light") == ()
+    assert off_beat("I saw heavy waters upon the shore") == ("heavy", "waters")
+    assert off_beat("The great Zenobia came into the hall") == ()
+
+
+def test_the_beat_is_reported_in_both_languages_and_only_where_syllables_are_sure():
+    changed = [*SONNET[:3], "And short summer has all too early date;", *SONNET[4:]]
+    finding = next(f for f in judge(changed).findings if f.rule == "meter" and f.line == 4)
+    assert finding.state == "broken"
+    assert "summer" in finding.zh
+    assert "off the beat" in finding.en
+    longer = [*SONNET[:3], "And short summer has all too early a date;", *SONNET[4:]]
+    assert next(f for f in judge(longer).findings if f.rule == "meter" and f.line == 4).state == "unknown"
+    assert not [f for f in judge(HAIKU).findings if f.rule == "meter"]
 
 
 PAIRS = """night white,moon tune,sea me,day away,love above,sky eye,stone alone,gold cold,fire desire,rain pane,

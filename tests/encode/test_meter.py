@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from danqing.encode import english, meter
+from danqing.appraisal import english as judge
+from danqing.encode import english, meter, stress
 from danqing.encode.text import Pieces
 from danqing.errors import BadRequest, UnknownName
 
@@ -23,6 +24,22 @@ def roll(keeper, rng):
         state = keeper.advance(state, tokens[-1])
     assert np.flatnonzero(keeper.allowed(state)).tolist() == [VOCABULARY.id("<end>")]
     return VOCABULARY.decode(tokens)
+
+
+def beats(line):
+    """Whether a line is iambic, by syllables: / is stressed, x is not, "," may have a weak beat, o and . any."""
+    marks = ""
+    for word in english.words(line):
+        count, place = english.word_syllables(word), stress.place(word)
+        light = "x" if word.lower() in stress.faint() else "," if word.lower() in stress.weak() else "o"
+        marks += light if count == 1 else "." * count if not place else "x/x/x/x"[place % 2 :][:count]
+    turned = marks[:2] in ("/x", "ox") or marks[:3] == "/x/"  # heavy the, out of the, wonderful
+    inner = marks[3 if turned else 0 :]
+    even = inner[0::2] if turned else inner[1::2]
+    odd = inner[1::2] if turned else inner[0::2]
+    if any(marks[i : i + 2] == ",o" for i in range(1, len(marks), 2)):
+        return False
+    return "x" not in even and "/" not in odd and ",," not in even and not (turned and even[:1] == ",")
 
 
 @pytest.mark.parametrize(
@@ -64,13 +81,75 @@ def test_english_forms_are_always_kept_and_never_stuck(name):
         for line, wanted in zip(lines, form.lines, strict=True):
             assert line[0].isupper()
             assert english.syllables(line) == wanted.syllables
+            assert not wanted.iambic or beats(line)
             if wanted.rhyme:
                 ends.setdefault(wanted.rhyme, []).append(english.words(line)[-1])
         for words in ends.values():
             assert len({english.rhyme_key(word) for word in words}) == 1
             assert len(set(words)) == len(words)
         assert meter.faults(lines, form) == ()
+        assert judge.judge(lines, form=name).broken == ()
     assert (("\n\n") in roll(keeper, rng)) == any(line.gap for line in form.lines)
+
+
+def test_random_words_never_get_stuck():
+    """Neither in any of many poems, nor with any letter that an acrostic may have, nor in a vocabulary of letters."""
+    rng = np.random.default_rng(5)
+    for name in ("sonnet", "couplet"):
+        keeper = meter.Meter(meter.form(name), VOCABULARY)
+        for _ in range(60):
+            roll(keeper, rng)
+    for start in range(0, 26, 4):
+        letters = "abcdefghijklmnopqrstuvwyzabcd"[start : start + 4]
+        keeper = meter.Meter(meter.form("quatrain"), VOCABULARY, acrostic=letters)
+        assert [line[0].lower() for line in roll(keeper, rng).split("\n")] == list(letters)
+    letters = Pieces.learn([" ".join(WORDS[i::50]) + ".\n" for i in range(50)], 290)
+    keeper = meter.Meter(meter.form("sonnet"), letters)
+    state = keeper.start()
+    while not keeper.finished(state):
+        choice = np.flatnonzero(keeper.allowed(state))
+        assert len(choice)
+        state = keeper.advance(state, int(choice[int(rng.random() * len(choice))]))
+
+
+def test_a_piece_that_is_a_word_is_not_made_into_another():
+    """Where `the` may not stand, its piece may not begin `theory`: a model that wants the article gets another word."""
+    keeper = meter.Meter(meter.form("sonnet"), VOCABULARY)
+    lexicon = keeper.lexicon
+    number = {word: i for i, word in enumerate(lexicon.words)}
+    some = next(i for i, k in enumerate(lexicon.inside.within) if k == number["the"])
+    good = np.ones(len(lexicon.words), bool)
+    assert lexicon.inside.sincere(good)[some]
+    good[number["the"]] = False
+    assert not lexicon.inside.sincere(good)[some]
+
+
+@pytest.mark.parametrize(
+    ("word", "place"),
+    [
+        ("autumn", 1), ("above", 2), ("remember", 2), ("melody", 1), ("nation", 1), ("imagination", 4),
+        ("eternity", 2), ("romantic", 2), ("wandering", 1), ("believed", 2), ("understand", 3),
+        ("the", 1), ("into", 0), ("Forgotten", 2),
+    ],
+)  # fmt: skip
+def test_stress_is_known(word, place):
+    assert stress.place(word) == place
+
+
+def test_function_words_are_weak():
+    assert {"the", "a", "my"} <= stress.faint() <= stress.weak()
+    assert {"of", "and", "to"} <= stress.weak() - stress.faint()
+    assert not {"sea", "night", "great"} & stress.weak()
+    assert stress.is_known("summer's")
+    assert not stress.is_known("Zenobia")
+
+
+def test_a_line_off_the_beat_is_said():
+    wanted = meter.Requirement(10, iambic=True)
+    assert meter.fits("Shall I compare thee to a summer's day", wanted) == ()
+    assert meter.fits("Heavy the autumn lies upon the sea", wanted) == ()  # a turned first foot
+    assert "autumn" in meter.fits("The long autumn lies heavy on the sea", wanted)[0]
+    assert meter.fits("The long autumn lies heavy on the sea", meter.Requirement(10)) == ()
 
 
 def test_an_acrostic_begins_the_lines():

@@ -1,8 +1,12 @@
-"""English verse: how many syllables a line has, what rhymes with what, and the forms that are made of them.
+"""English verse: how many syllables a line has, where its beat falls, what rhymes with what, and the forms of these.
 
-What a word sounds like is `encode.english`, as the rhyme books are `encode.prosody`; which form lines have and which
-rules they break is judged here, by rules that share no code with those that keep the form while it is written. Poets
-elide, so a line of metre may be one syllable off without being called wrong; a haiku may not.
+What a word sounds like is `encode.english` and `encode.stress`, as the rhyme books are `encode.prosody`; which form
+lines have and which rules they break is judged here, by rules that share no code with those that keep the form while it
+is written. Poets elide, so a line of metre may be one syllable off without being called wrong; a haiku may not.
+
+The beat is judged by words of several syllables that the lexicon has: one of them, stressed on an odd place, breaks an
+iambic line. At its beginning and after a pause poets turn a foot round, and so may anyone. Where a line has a syllable
+more or less than its form, a stress off the beat may be the count's mistake; it is then said to be unknown.
 """
 
 from __future__ import annotations
@@ -12,7 +16,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from danqing.appraisal.forms import Finding, Form
-from danqing.encode.english import rhyme_key, syllables, words
+from danqing.encode import stress
+from danqing.encode.english import rhyme_key, syllables, word_syllables, words
 
 SLACK = 1  # syllables that a line of metre may be off
 
@@ -24,6 +29,7 @@ class Shape:
     syllables: tuple[int, ...]  # of each line
     schemes: tuple[str, ...] = ()  # rhyme letters of each line, any of these; "x" is free
     slack: int = SLACK
+    iambic: bool = True  # even places have the beat
 
 
 _SHAKESPEARE, _PETRARCH = "ababcdcdefefgg", ("abbaabbacdecde", "abbaabbacdcdcd", "abbaabbacddcee")
@@ -32,7 +38,7 @@ SHAPES = {
     "quatrain": Shape((8, 6, 8, 6), ("xaxa", "abab")),
     "ballad": Shape((8, 6, 8, 6), ("xaxa", "abab")),  # of each of its stanzas
     "couplet": Shape((10, 10), ("aa",)),
-    "haiku": Shape((5, 7, 5), slack=0),
+    "haiku": Shape((5, 7, 5), slack=0, iambic=False),
 }
 
 
@@ -106,9 +112,41 @@ def _judged(lines: Sequence[str], shape: Shape, offset: int) -> list[Finding]:
         if not fine:
             zh, en = f"{zh}，应为 {count}", f"{en}; the form has {count}"
         found.append(Finding("syllables", number, "kept" if fine else "broken", zh, en))
+        if shape.iambic and fine:
+            found.append(_meter(line, number, here == count))
     if shape.schemes:
         found += min((_against(lines, scheme, offset) for scheme in shape.schemes), key=_faults)
     return found
+
+
+_PART = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|[^\w\s'’\"“”-]|--")  # a word, or a mark that pauses
+
+
+def off_beat(line: str) -> tuple[str, ...]:
+    """The words of an iambic line that the lexicon has and whose stress falls between two beats."""
+    found, sounded, pause = list[str](), 0, True  # syllables before the word; whether it may turn its foot round
+    for part in _PART.findall(line):
+        if not part[0].isalpha():
+            pause = True
+            continue
+        size, where = word_syllables(part), stress.place(part)
+        if size > 1 and where and stress.is_known(part):
+            between = (sounded + where) % 2 == 1  # beats are the 2nd, 4th … syllable of the line
+            if between and not (pause and where == 1):
+                found.append(part)
+        sounded, pause = sounded + size, False
+    return tuple(found)
+
+
+def _meter(line: str, number: int, counted: bool) -> Finding:
+    """Whether the stress of a line's words falls on its beats. counted: it has as many syllables as its form."""
+    off = off_beat(line)
+    if not off:
+        return Finding("meter", number, "kept", "重音合拍", "stresses fall on the beat")
+    zh, en = f"{'、'.join(off)} 重音不在拍上", f"the stress of {', '.join(off)} falls off the beat"
+    if counted:
+        return Finding("meter", number, "broken", zh, en)
+    return Finding("meter", number, "unknown", f"{zh}，或音节数有误", f"{en}, or the count of syllables is wrong")
 
 
 def _faults(findings: Iterable[Finding]) -> int:

@@ -39,6 +39,7 @@ RULES = {  # rule → its name in Chinese and English, in the order of the repor
     "mirror": ("平仄相对", "mirrored tones"),
     "shared": ("联间重字", "shared"),
     "syllables": ("音节", "syllables"),
+    "meter": ("抑扬", "meter"),
     "scheme": ("韵式", "rhyme scheme"),
     "opening": ("起式", "opening"),
     "repeated": ("重字", "repeated"),

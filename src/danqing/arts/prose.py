@@ -89,7 +89,7 @@ def write(desk: Desk) -> list[Writing]:
 
 
 def metered(desk: Desk) -> list[Writing]:
-    """As many English poems of a form as were asked for: its syllables and rhymes kept word by word."""
+    """As many English poems of a form as were asked for: its syllables, beat and rhymes kept word by word."""
     from danqing.appraisal import english
     from danqing.compute import seed as seeds
     from danqing.encode import meter

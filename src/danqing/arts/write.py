@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LINES = {"五绝": 4, "七绝": 4, "五律": 8, "七律": 8}  # regulated verse: how many lines
 CHINESE = (*LINES, "古诗", "词", "对联")
-ENGLISH = ("sonnet", "quatrain", "ballad", "couplet", "haiku")  # whose syllables and rhymes are kept
+ENGLISH = ("sonnet", "quatrain", "ballad", "couplet", "haiku")  # whose syllables, beat and rhymes are kept
 EITHER = ("verse", "story", "script")  # in the language of the request
 FORMS = (*CHINESE, *ENGLISH, *EITHER)
 PROSE = ("story", "script")

@@ -1,10 +1,15 @@
-"""English forms that a poem cannot leave: syllables and rhymes kept word by word, over any byte-pair vocabulary.
+"""English forms that a poem cannot leave: syllables, beat and rhymes kept word by word, over any byte-pair vocabulary.
 
-While a form is kept, words come from a lexicon (some 9,000 from public-domain verse and prose) whose syllables and
-rhymes `english` knows; their pieces form a trie, so that a model still chooses freely among all words that can stand
-next. A word may stand where the rest of its line can still be filled, the last one where its rhyme has words left:
-nothing gets stuck. What is guaranteed is the count and the rhyme by the rules of `english`, which says how often these
-are right; stress is left to the model.
+While a form is kept, words come from a lexicon (some 9,000 from public-domain verse and prose) whose syllables, rhymes
+and stress `english` and `stress` know; their pieces form a trie, so that a model still chooses freely among all words
+that can stand next. A word may stand where the rest of its line can still be filled, the last one where its rhyme has
+words left: nothing gets stuck. What is guaranteed holds by those rules, which say how often they are right.
+
+The beat of an iambic line falls on its even places. A word of several syllables stands where its stressed syllable has
+a beat (the syllables two away from it then have one too); the first foot may be turned round (`heavy the`, `out of
+the`). Of function words that lean away from the beat no two have one in a row, and the lightest (the, a, my) have none.
+Other words of one syllable may stand anywhere but right after a weak beat (`and I feel like`), where a light one may:
+some word of one syllable fits every place, which is why every line can be filled.
 """
 
 from __future__ import annotations
@@ -17,12 +22,13 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from danqing.encode import english
+from danqing.encode import english, stress
 from danqing.errors import BadRequest, UnknownName
 
 Mask = NDArray[np.bool_]
 _MIDDLE, _FINAL = ",;:", ",.;:!?"  # marks inside a line and at its end
 _ENOUGH = 3  # words of one syllable that a rhyme must have, beyond those it needs
+_RHYMES = 20  # rhymes that have to be open where pieces are read as the words they are (_Trie.sincere)
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class Requirement:
     syllables: int  # exactly; 0 for free verse
     rhyme: str = ""  # lines with the same letter rhyme
     gap: bool = False  # an empty line comes before it
+    iambic: bool = False  # even places have the beat
 
 
 @dataclass(frozen=True)
@@ -43,10 +50,12 @@ class EnglishForm:
     lines: tuple[Requirement, ...]
 
 
-def _lines(scheme: str, counts: Sequence[int], gaps: Sequence[int] = ()) -> tuple[Requirement, ...]:
+def _lines(
+    scheme: str, counts: Sequence[int], gaps: Sequence[int] = (), iambic: bool = True
+) -> tuple[Requirement, ...]:
     """One line for each letter of the scheme; `-` rhymes with none."""
     return tuple(
-        Requirement(counts[i % len(counts)], "" if letter == "-" else letter, i in gaps)
+        Requirement(counts[i % len(counts)], "" if letter == "-" else letter, i in gaps, iambic)
         for i, letter in enumerate(scheme)
     )
 
@@ -55,11 +64,11 @@ _SONNET = _lines("ABABCDCDEFEFGG", (10,), (4, 8, 12))
 FORMS: Mapping[str, EnglishForm] = {
     form.name: form
     for form in (
-        EnglishForm("sonnet", "fourteen lines of ten syllables, ABAB CDCD EFEF GG", _SONNET),
-        EnglishForm("quatrain", "a ballad stanza: 8, 6, 8 and 6 syllables, ABCB", _lines("-A-A", (8, 6))),
+        EnglishForm("sonnet", "fourteen iambic lines of ten syllables, ABAB CDCD EFEF GG", _SONNET),
+        EnglishForm("quatrain", "a ballad stanza: 8, 6, 8 and 6 syllables, iambic, ABCB", _lines("-A-A", (8, 6))),
         EnglishForm("ballad", "three ballad stanzas", _lines("-A-A-B-B-C-C", (8, 6), (4, 8))),
-        EnglishForm("couplet", "two lines of ten syllables that rhyme", _lines("AA", (10,))),
-        EnglishForm("haiku", "three lines of 5, 7 and 5 syllables", _lines("---", (5, 7, 5))),
+        EnglishForm("couplet", "two iambic lines of ten syllables that rhyme", _lines("AA", (10,))),
+        EnglishForm("haiku", "three lines of 5, 7 and 5 syllables", _lines("---", (5, 7, 5), iambic=False)),
         EnglishForm("verse", "free verse: nothing but its lines", (Requirement(0),)),
     )
 }
@@ -81,6 +90,8 @@ def fits(line: str, wanted: Requirement, rhymes_with: Sequence[str] = ()) -> tup
     count = english.syllables(line)
     if wanted.syllables and count != wanted.syllables:
         found.append(f"it has {count} syllables, not {wanted.syllables}")
+    elif wanted.iambic:
+        found += [f"{word} is stressed off the beat" for word in _off_beat(line)]
     own = english.words(line)[-1:]
     for other in rhymes_with if wanted.rhyme else ():
         last = english.words(other)[-1:]
@@ -89,6 +100,23 @@ def fits(line: str, wanted: Requirement, rhymes_with: Sequence[str] = ()) -> tup
         elif own[0].casefold() == last[0].casefold():
             found.append(f"{own[0]} comes twice at the end")
     return tuple(found)
+
+
+def _off_beat(line: str) -> list[str]:
+    """The words of an iambic line whose stress has no beat."""
+    found, start = [], 1
+    for word in english.words(line):
+        count, place = english.word_syllables(word), stress.place(word)
+        if count > 1 and not _stands(count, place, start):
+            found.append(word)
+        start += count
+    return found
+
+
+def _stands(count: int, place: int, start: int) -> bool:
+    """Whether a word of several syllables, stressed at `place` (0: anywhere), may begin at this place of its line."""
+    turned = start == 1 and place == 1 and count <= 3  # longer words have a second stress, which would be off the beat
+    return not place or (start + place) % 2 == 1 or turned
 
 
 def faults(lines: Sequence[str], form: EnglishForm) -> tuple[str, ...]:
@@ -150,19 +178,36 @@ class _Trie:
                 at = self.nodes[at].children[piece]
             self.nodes[at].word = number
         self.order: list[int] = []  # words, in the order in which the trie is walked
-        self._walk(0)
+        self.within: NDArray[np.int64] = np.full(
+            len(words), -1
+        )  # the longest other word that a word's pieces go through
+        self._walk(0, -1)
 
-    def _walk(self, at: int) -> None:
+    def _walk(self, at: int, through: int) -> None:
         node = self.nodes[at]
         node.first = len(self.order)
         if node.word >= 0:
             self.order.append(node.word)
+            self.within[node.word] = through
+            through = node.word
         for child in node.children.values():
-            self._walk(child)
+            self._walk(child, through)
         node.last = len(self.order)
         below = [(token, self.nodes[child].first, self.nodes[child].last) for token, child in node.children.items()]
         node.tokens = np.array([token for token, _, _ in below], np.int64)
         node.ranges = np.array([[a, b] for _, a, b in below], np.int64).reshape(-1, 2)
+
+    def sincere(self, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The good words whose pieces go through no word that is not good.
+
+        A model that begins with the piece `the` means the article; where it may not stand, it should not be made to
+        write `theory` instead.
+        """
+        while True:
+            kept: NDArray[np.bool_] = good & ((self.within < 0) | good[self.within])
+            if (kept == good).all():
+                return kept
+            good = kept
 
 
 @dataclass(frozen=True)
@@ -172,6 +217,10 @@ class _Lexicon:
     words: tuple[str, ...]
     syllables: NDArray[np.int64]
     loose: NDArray[np.bool_]  # may not end a line
+    weak: NDArray[np.bool_]  # of one syllable, that have no two beats in a row
+    faint: NDArray[np.bool_]  # those that have none
+    places: NDArray[np.int64]  # the stressed syllable, 0 for either
+    stands: tuple[NDArray[np.bool_], ...]  # on even places, on odd ones, at the beginning, by their own stress
     keys: Mapping[str, NDArray[np.bool_]]  # rhyme → which words have it
     begin: _Trie  # with a capital, at the beginning of a line
     inside: _Trie  # after a space
@@ -184,14 +233,28 @@ def _lexicon(vocabulary: Vocabulary) -> _Lexicon:
     counts["I"] = 1
     words = tuple(sorted(counts))
     ends = {key: frozenset(listed.split()) for key, listed in table["ends"].items()}
+    weak, faint = stress.weak(), stress.faint()
+    places = [stress.place(w) for w in words]
     return _Lexicon(
         words,
         np.array([counts[w] for w in words]),
         np.array([w in english.UNSTRESSED or w == "I" for w in words]),
+        np.array([w.lower() in weak for w in words]),
+        np.array([w in faint for w in words]),
+        np.array(places),
+        tuple(
+            np.array(
+                [counts[w] == 1 or _stands(counts[w], place, start) for w, place in zip(words, places, strict=True)]
+            )
+            for start in (2, 3, 1)
+        ),
         {key: np.array([w in listed for w in words]) for key, listed in ends.items()},
         _Trie(words, [vocabulary.encode(w[0].upper() + w[1:]) for w in words]),
         _Trie(words, [vocabulary.encode(" " + w) for w in words]),
     )
+
+
+_STRONG, _WEAK, _OPENED = 0, 1, 2  # the last beat; _OPENED: a word of one syllable began the line and may turn its foot
 
 
 class MeterState(NamedTuple):
@@ -205,6 +268,7 @@ class MeterState(NamedTuple):
     used: frozenset[int] = frozenset()  # words that rhymed already
     ended: int = 0  # 1: a mark closed the line, 2: the line is broken and an empty one comes
     paused: bool = False  # the last token was a mark inside the line
+    beat: int = _STRONG  # what has the last beat before the word that is being written
 
 
 class Meter:
@@ -220,20 +284,26 @@ class Meter:
         self.form, self.size, self.name = form, len(vocabulary), form.name
         self.lexicon = _lexicon(vocabulary)
         self._letters = [c.casefold() for c in letters]
-        first = {w[0].casefold() for w in self.lexicon.words}
-        if unknown := [c for c in self._letters if c not in first]:
-            raise BadRequest(
-                f"no line can begin with {' '.join(dict.fromkeys(unknown))}; an acrostic has letters a to z"
-            )
         self.end = vocabulary.id("<end>") if vocabulary.has("<end>") else -1
         self._break = vocabulary.encode("\n")[0]
         self._middle = [vocabulary.encode(c)[0] for c in _MIDDLE]
         self._final = [vocabulary.encode(c)[0] for c in _FINAL]
         self._tries = (self.lexicon.begin, self.lexicon.inside)
         self._order = [np.array(trie.order) for trie in self._tries]
-        self._short = {k: int((m & (self.lexicon.syllables == 1)).sum()) for k, m in self.lexicon.keys.items()}
+        short = self.lexicon.syllables == 1
+        plain = short & (self.lexicon.inside.within < 0)
+        open_ = sum(int((m & plain).sum()) >= 2 + _ENOUGH for m in self.lexicon.keys.values())
+        self._sincere = open_ >= _RHYMES  # a vocabulary of hardly more than letters has too few
+        self._short = {k: int((m & (plain if self._sincere else short)).sum()) for k, m in self.lexicon.keys.items()}
         self._sums: dict[tuple[object, ...], NDArray[np.int64]] = {}
         self.notes: tuple[str, ...] = ()
+        opening = self.lexicon.stands[2] | np.bool_(not form.lines[0].iambic)
+        opening = self.lexicon.begin.sincere(opening) if self._sincere else opening
+        first = {w[0].casefold() for w, good in zip(self.lexicon.words, opening, strict=True) if good}
+        if unknown := [c for c in self._letters if c not in first]:
+            raise BadRequest(
+                f"no line can begin with {' '.join(dict.fromkeys(unknown))}; an acrostic has letters a to z"
+            )
 
     def start(self) -> MeterState:
         """The state before the first token."""
@@ -254,12 +324,14 @@ class Meter:
             return mask
         trie = self._tries[state.trie]
         node = trie.nodes[state.node]
-        self._open(mask, node, self._feasible(state, state.left, state.trie))
+        self._open(mask, node, self._feasible(state))
         if node.word >= 0 and self._can_end(state, node.word):
-            left = state.left - int(self.lexicon.syllables[node.word])
-            if left:
-                self._open(mask, self.lexicon.inside.nodes[0], self._feasible(state, left, 1))
-                mask[self._middle] = True
+            after = self._after(state, node.word)
+            if after.left:
+                self._open(mask, self.lexicon.inside.nodes[0], self._feasible(after))
+                mask[self._middle] = (
+                    after.left > 1 and not self.lexicon.loose[node.word]
+                )  # not "the, sea", nor "the sea, bee"
             else:
                 mask[self._final] = True
                 mask[self._break] |= state.line < len(self.form.lines) - 1  # the last line ends in a mark
@@ -274,9 +346,8 @@ class Meter:
         node = self._tries[state.trie].nodes[state.node]
         if token in node.children:
             return state._replace(node=node.children[token], paused=False)
-        left = state.left - int(self.lexicon.syllables[node.word])
-        if left:
-            after = state._replace(left=left, trie=1, node=0)
+        after = self._after(state, node.word)
+        if after.left:
             if token in self._middle:
                 return after._replace(paused=True)
             return after._replace(node=self.lexicon.inside.nodes[0].children[token])
@@ -305,22 +376,42 @@ class Meter:
     def _can_end(self, state: MeterState, word: int) -> bool:
         """Whether this word, which just came to an end, may stand here."""
         order = self._order[state.trie]
-        sums = self._feasible(state, state.left, state.trie)
+        sums = self._feasible(state)
         place = int(np.flatnonzero(order == word)[0])
         return bool(sums[place + 1] > sums[place])
 
-    def _feasible(self, state: MeterState, left: int, trie: int) -> NDArray[np.int64]:
-        """Running count, in the trie's order, of the words that may stand where so many syllables are left."""
-        wanted = self.form.lines[state.line]
+    def _after(self, state: MeterState, word: int) -> MeterState:
+        """The state where this word has come to its end and the next one is to begin."""
+        count, lexicon = int(self.lexicon.syllables[word]), self.lexicon
+        start = self.form.lines[state.line].syllables - state.left + 1
+        beat = state.beat
+        if count > 1:
+            last = count - (start + count - 1) % 2  # the syllable that has the word's last beat
+            beat = _STRONG if lexicon.places[word] in (0, last) else _WEAK  # a second stress, or a turned foot
+        elif start % 2 == 0:
+            beat = _WEAK if lexicon.weak[word] else _STRONG
+        elif start == 1 and not lexicon.weak[word]:
+            beat = _OPENED
+        return state._replace(left=state.left - count, trie=1, node=0, beat=beat, paused=False)
+
+    def _feasible(self, state: MeterState) -> NDArray[np.int64]:
+        """Running count, in the trie's order, of the words that may stand where the line has come to."""
+        wanted, trie = self.form.lines[state.line], state.trie
         known = dict(state.keys).get(wanted.rhyme, "")
         taken = tuple(sorted(key for _, key in state.keys)) if wanted.rhyme and not known else ()
         used = state.used if wanted.rhyme else frozenset()
         letter = self._letters[state.line] if trie == 0 and state.line < len(self._letters) else ""
-        about = (left, trie, bool(wanted.rhyme), known, taken, used, letter)
+        start = wanted.syllables - state.left + 1
+        place = 0 if not wanted.iambic else 1 if start == 1 else 2 + start % 2
+        about = (state.left, trie, bool(wanted.rhyme), known, taken, used, letter, place, state.beat)
         if about not in self._sums:
             if len(self._sums) > 3000:
                 self._sums.clear()
-            good = self._words(left, wanted, known, taken, used)
+            good = self._words(state.left, wanted, known, taken, used)
+            if wanted.iambic:
+                good = good & self._on_beat(start, state.beat)
+            if self._sincere:
+                good = self._tries[trie].sincere(good)
             if letter:
                 good = good & np.array([w[0].casefold() == letter for w in self.lexicon.words])
             self._sums[about] = np.concatenate([[0], np.cumsum(good[self._order[trie]])])
@@ -342,6 +433,16 @@ class Meter:
         else:
             ends = ~lexicon.loose
         good: NDArray[np.bool_] = (lexicon.syllables < left) | (last & ends)
+        return good
+
+    def _on_beat(self, start: int, beat: int) -> NDArray[np.bool_]:
+        """Which words the beat lets begin at this place of a line."""
+        lexicon = self.lexicon
+        good = lexicon.stands[2 if start == 1 else start % 2]
+        if start % 2 == 0:
+            return good & ~(lexicon.weak if beat == _WEAK else lexicon.faint & (beat != _OPENED))
+        if beat == _WEAK:
+            return good & (lexicon.weak | (lexicon.syllables > 1))
         return good
 
     def _rhymed(self, state: MeterState, word: int) -> MeterState:
