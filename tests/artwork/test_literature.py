@@ -176,3 +176,11 @@ def test_the_shelf_keeps_texts_beside_pictures(tmp_path: Path):
     assert shelf.sweep(older_than_s=-1) == 0
     shelf.remove(kept.id)
     assert not [path for path in (tmp_path / "home" / "files").rglob("*") if path.is_file()]
+
+
+def test_an_english_line_without_a_mark_is_no_author(tmp_path):
+    path = tmp_path / "poem.txt"
+    path.write_text("The sea in autumn\n\nI walk a few and many\nIn all the sea,\nAnd all is well and long,\nI see.\n")
+    poem = read(path)
+    assert (poem.title, poem.author) == ("The sea in autumn", "")
+    assert poem.lines[0] == "I walk a few and many"

@@ -165,8 +165,8 @@ def _plan(desk: Desk, writer: Writer, kind: str, language: str) -> _Plan:
 def first_sentence(plot: str, language: str) -> str:
     """A plot as the sentence that a story begins with; "" for mere words.
 
-    "a fox who wanted the moon" → "There was once a fox who wanted the moon."; "一只想要月亮的狐狸" has "从前有" put before
-    it; "a knight loses his sword" is a sentence already.
+    "a fox who wanted the moon" → "There was once a fox who wanted the moon."; "一只想要月亮的狐狸" has "从前有"
+    put before it; "a knight loses his sword" is a sentence already.
     """
     words = re.sub(r"\s+", " ", plot).strip().rstrip(".。!?！？")
     if language == "zh":

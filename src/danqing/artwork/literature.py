@@ -239,7 +239,11 @@ def _head(rows: Sequence[str]) -> int:
             and all(len(row) <= LONGEST_TITLE for row in body[:bare])
             and sum(closed[bare:]) * 2 > len(closed[bare:])
         ):
-            return rows.index(body[bare]) if language_of("".join(body)) == "zh" or "" in rows[: bare + 1] else 0
+            if language_of("".join(body)) == "zh":
+                return rows.index(body[bare])
+            # An English line of verse may end in no mark: only what an empty line parts from the poem is above it.
+            byline = len(top) == 1 and bare == 2 and re.match(r"(?i)by ", body[1]) and rows[2:4] == [body[1], ""]
+            return 3 if byline else len(top) if "" in rows and len(top) <= bare else 0
     if rest and re.match(r"^《.+?》", rows[0]):
         return len(top) if "" in rows and len(top) <= 2 else 1
     if "" in rows and rest and len(top) <= 2 and all(len(row) <= LONGEST_TITLE for row in top):
