@@ -304,12 +304,17 @@ def save(writing: Writing, path: Path, provenance: Provenance, *, force: bool = 
     data = encode_bytes(writing, suffix, provenance)
     beside = encode_sidecar(data, suffix, provenance)
     check_output(path, force=force)
+    write_both(data, beside, path, force=force)
+
+
+def write_both(data: bytes, beside: bytes | None, path: Path, *, force: bool = False) -> None:
+    """Writes a work and what lies beside it, where something does: both or neither. Raises as `files.write`."""
     if beside is None:
         files.write(data, path, force=force)
         return
     record = sidecar(path)
     before = record.read_bytes() if record.exists() else None
-    files.write(beside, record, force=force)  # first, so that a text never stands without its origin
+    files.write(beside, record, force=force)  # first, so that a work never stands without its origin
     try:
         files.write(data, path, force=force)
     except BaseException:
