@@ -31,6 +31,7 @@ SVG = "http://www.w3.org/2000/svg"
 MUSIC_FONT = "Leipzig"
 FONT_UNITS = 1000  # of the music font's em
 SERIFS = "'Times New Roman', 'Liberation Serif', 'DejaVu Serif', Aileron, serif"
+_PLAIN = {"\ue262": "#", "\u266f": "#", "\ued62": "#", "\ue260": "b", "\u266d": "b", "\ued60": "b"}
 _INHERITED = ("x", "y", "text-anchor", "font-size", "font-family", "font-style", "font-weight")
 
 ET.register_namespace("", SVG)
@@ -135,13 +136,12 @@ def _standing_alone(text: str, score: Score, provenance: Provenance | None) -> s
     title = ET.Element(f"{{{SVG}}}title")
     title.text = score.title or "score"
     root.insert(0, title)
+    whole = ET.tostring(root, encoding="unicode")
     if provenance is not None:
         packet = origin.to_xmp(provenance).decode("utf-8")
         inside = packet[packet.index("?>") + 2 : packet.rindex("<?xpacket")].strip()
-        metadata = ET.Element(f"{{{SVG}}}metadata")
-        metadata.append(ET.fromstring(inside))
-        root.insert(1, metadata)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+        whole = whole.replace("</title>", f"</title><metadata>{inside}</metadata>", 1)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + whole + "\n"
 
 
 def provenance(data: bytes) -> Provenance | None:
@@ -161,7 +161,9 @@ def _flat(text: ET.Element) -> ET.Element:
         if here != place:
             place, line, shift = here, None, 0.0
         size = float(style.get("font-size", "400px").removesuffix("px"))
-        if style.get("font-family") == MUSIC_FONT:
+        if style.get("font-family") == MUSIC_FONT and line is not None:
+            words = "".join(_PLAIN.get(char, "") for char in words)  # inside words nobody knows how far those have come
+        elif style.get("font-family") == MUSIC_FONT:
             for char in words.strip():
                 shift += _sign(group, char, (float(here[0]) + shift, float(here[1])), size)
             line = None
