@@ -404,13 +404,9 @@ class _Reader:
 
     def _advance(self, duration: Fraction, sounding: list[int]) -> None:
         voice = self.voice
-        fresh = [at for at in sounding if self.notes[at].onset == voice.here]
         voice.here += duration
         voice.last = sounding
-        if fresh:
-            voice.line.append(fresh[0])
-        elif sounding:
-            voice.last = sounding
+        voice.line += sounding[:1]  # a tied note takes a syllable too, usually "_"
 
     def _pitch(self, found: re.Match[str]) -> int:
         voice, letter = self.voice, found[2].upper()
@@ -458,9 +454,11 @@ def _signature(fifths: int) -> dict[str, int]:
 
 
 def _chord_name(text: str) -> str:
-    """A chord symbol as people type it, with roots and basses in capitals: "e7/b" → "E7/B"."""
+    """A chord symbol in our spelling: "e7/b" → "E7/B"; of the Nottingham books "Gd" → "Gdim", "D/f+" → "D/F#"."""
     text = re.split(r"[\s;(]", text, maxsplit=1)[0]
     head, slash, bass = text.partition("/")
+    head = re.sub(r"^([A-Ga-g][#b]?)d$", r"\1dim", head)
+    bass = re.sub(r"^([A-Ga-g])\+$", r"\1#", bass)
     return head[:1].upper() + head[1:] + slash + bass[:1].upper() + bass[1:]
 
 
@@ -519,7 +517,7 @@ class _Writer:
         self.tempos = list(score.tempos[1:]) if part == 0 else []
 
     def lines(self) -> list[str]:
-        bars = engraving.staff(self.score.of(self.part), self.score)
+        bars = engraving.staff(self.score.of(self.part), self.score, [chord.onset for chord in self.chords])
         starts = self.score.bars()
         words = any(note.lyric for note in self.score.of(self.part))
         lines: list[str] = []
@@ -623,5 +621,5 @@ def _syllables(voice: Sequence[Sign]) -> list[str]:
             safe = re.sub(r"[_*|]", "", word).replace("-", "\\-").replace(" ", "~")
             found.append((safe + ("-" if lyric.endswith("-") and word else "")) or "*")
         elif sign.notes:
-            pass
+            found.append("_")
     return found

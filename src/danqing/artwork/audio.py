@@ -156,7 +156,8 @@ def _add(out: Wave, wave: Wave, when: tuple[int, int], voice: Voice, sides: Wave
 
 @lru_cache(256)
 def _rise(count: int) -> Wave:
-    return (0.5 - 0.5 * np.cos(np.linspace(0, np.pi, count))).astype(np.float32)
+    rise: Wave = (0.5 - 0.5 * np.cos(np.linspace(0, np.pi, count))).astype(np.float32)
+    return rise
 
 
 @lru_cache(256)
@@ -172,7 +173,8 @@ def _in_a_room(dry: Wave) -> Wave:
     room = _room()
     wet = np.stack([oaconvolve(dry[:, side], room[:, side])[: len(dry)] for side in (0, 1)], axis=1)
     loud = float(np.sqrt(np.mean(dry**2))) / max(float(np.sqrt(np.mean(wet**2))), 1e-9)
-    return (dry + WET * 2 * loud * wet).astype(np.float32)
+    mix: Wave = (dry + WET * 2 * loud * wet).astype(np.float32)
+    return mix
 
 
 @lru_cache(1)

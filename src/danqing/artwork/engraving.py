@@ -83,8 +83,11 @@ def spelled_value(duration: Fraction) -> tuple[Fraction, int] | None:
     return None
 
 
-def staff(notes: Iterable[Note], score: Score) -> list[Bar]:
-    """The bars of one staff. `notes`: those that stand on it; `score`: a snapped one, which says where bars begin."""
+def staff(notes: Iterable[Note], score: Score, cuts: Sequence[Fraction] = ()) -> list[Bar]:
+    """The bars of one staff. `notes`: those that stand on it; `score`: a snapped one, which says where bars begin.
+
+    cuts: where the first voice's notes are cut and tied, so that something can stand there.
+    """
     starts = score.bars()
     voices = [_through(voice, starts) for voice in _voices(sorted(notes))] or [{}]
     bars: list[Bar] = []
@@ -94,7 +97,7 @@ def staff(notes: Iterable[Note], score: Score) -> list[Bar]:
             stop = score.length  # the last bar makes the pickup whole
         zero = stop - meter.bar if place == 0 and score.pickup else start
         found = [
-            _signs(voice.get(place, ()), (start, stop), meter, zero, number > 0)
+            _signs(voice.get(place, ()), (start, stop), meter, zero, None if number else cuts)
             for number, voice in enumerate(voices)
             if number == 0 or place in voice
         ]
@@ -174,10 +177,19 @@ def _voices(notes: Sequence[Note]) -> list[list[tuple[Note, ...]]]:
 
 
 def _signs(
-    chords: Sequence[tuple[Note, ...]], bar: tuple[Fraction, Fraction], meter: Meter, zero: Fraction, hidden: bool
+    chords: Sequence[tuple[Note, ...]],
+    bar: tuple[Fraction, Fraction],
+    meter: Meter,
+    zero: Fraction,
+    cuts: Sequence[Fraction] | None,
 ) -> tuple[Sign, ...]:
-    """One voice of one bar: gaps become rests, chords are cut into values, tuplets are put around what needs them."""
+    """One voice of one bar: gaps become rests, chords are cut into values, tuplets are put around what needs them.
+
+    cuts: as of `staff`; None for a further voice, whose gaps are hidden.
+    """
     start, stop = bar
+    hidden = cuts is None
+    inside = [cut for cut in cuts or () if start < cut < stop and _odd((cut - start).denominator) == 1]
     spans: list[tuple[Fraction, Fraction, tuple[Note, ...]]] = []
     here = start
     for chord in chords:
@@ -192,14 +204,17 @@ def _signs(
     compound = meter.unit >= 8 and meter.beats % 3 == 0 and meter.beats > 3
     signs: list[Sign] = []
     for first, last, chord in spans:
-        if not chord and (first, last) == bar and not hidden:
+        if not chord and (first, last) == bar and not hidden and not inside:
             value, dots = spelled_value(last - first) or (Fraction(4), 0)  # a bar's rest is a whole rest
             signs.append(Sign(first, last - first, value, dots))
             continue
         for left, right, ratio in regions:
             a, b = max(first, start + left), min(last, start + right)
-            if a < b:
-                signs += _values(a, b, chord, ratio, (start + left if ratio else zero), compound and not ratio, hidden)
+            edges = [a, *(cut for cut in inside if a < cut < b and not ratio), b] if a < b else []
+            for from_, to in pairwise(edges):
+                signs += _values(
+                    from_, to, chord, ratio, (start + left if ratio else zero), compound and not ratio, hidden
+                )
     return tuple(_bracketed(signs, [(start + left, start + right) for left, right, ratio in regions if ratio]))
 
 

@@ -111,13 +111,14 @@ def read(path: str | Path) -> Writing:
 
 
 def read_provenance(path: str | Path) -> Provenance | None:
-    """The provenance in a .docx, or in the sidecar of another text; None where there is none, or none of ours."""
+    """The provenance in a .docx, or in the sidecar of another work; None where there is none, or none of ours."""
     path = Path(path)
     try:
         data = files.read(path, max_bytes=MAX_BYTES)
         if data.startswith(b"PK\x03\x04"):
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                return Provenance.from_json(archive.read(_RECORD.lstrip("/")))
+                if _RECORD.lstrip("/") in archive.namelist():
+                    return Provenance.from_json(archive.read(_RECORD.lstrip("/")))
         record = json.loads(files.read(sidecar(path), max_bytes=MAX_BYTES))
         if record["sha256"] != hashlib.sha256(data).hexdigest():
             return None  # the text was changed since: the record is of another one
