@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from tunes import ABC, KERN, ORIGIN, F, archive, bag, band, piano, quartet, song
 
-from danqing.artwork import abc, kern, literature, scores
+from danqing.artwork import abc, engraving, kern, literature, scores
 from danqing.artwork.music import ZERO, Key, Meter, Note, Part, Score, Tempo
 from danqing.errors import BadRequest, InvalidMedia, OutputExists
 
@@ -28,9 +28,6 @@ def test_what_is_written_is_read_again(piece, suffix):
     data = scores.encode_bytes(score, suffix, ORIGIN)
     assert data == scores.encode_bytes(score, suffix, ORIGIN)
     again = scores.decode(data, "work" + suffix)
-    if suffix == ".mid" and piece is piano:  # MIDI cannot tell which of two like notes in one part ends first
-        assert [(n.onset, n.pitch) for n in again.notes] == [(n.onset, n.pitch) for n in score.notes]
-        return
     assert bag(again) == bag(score)
     assert again.parts == score.parts or suffix == ".abc"
     wanted = [name for name in KNOWN[1:] if not (piece in (piano, band) and name in ("keys", "title"))]
@@ -214,7 +211,9 @@ def test_real_kern_comes_back_through_every_format(name):
         score = scores.decode(data, entry)
         assert score.bars()[-1] >= score.length
         _comes_back(score, ".mid", ".json")
-        _comes_back(score, ".musicxml") if len(score.notes) < 4000 else None
+        printed = engraving.snapped(score)  # a cadenza of 37 in the time of 24 is moved to a grid
+        assert sum((bag(score) - bag(printed)).values()) < 0.05 * len(score.notes)
+        assert bag(scores.decode(scores.encode_bytes(score, ".musicxml"), "x.musicxml")) == bag(printed)
 
 
 @pytest.mark.slow

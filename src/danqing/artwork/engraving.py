@@ -48,26 +48,33 @@ Bar = tuple[tuple[Sign, ...], ...]  # the voices of a bar, the first one filled 
 
 
 def snapped(score: Score) -> Score:
-    """The score as a page can hold it: itself, or, for a performance, with each beat on its best grid.
+    """The score as a page can hold it: itself but for notes that no tuplet holds, or, a performance, all on grids.
 
     Grids are sixteenths, triplet eighths, 32nds and triplet sixteenths; a note keeps at least one step.
     """
-    times = [time for note in score.notes for time in (note.onset, note.end)]
-    exact = all(_odd(t.denominator) in ODD and t.denominator // _odd(t.denominator) <= FINEST for t in times)
-    fine = sum(1 for time in times if time.denominator // _odd(time.denominator) >= FINEST)
-    if exact and fine <= PERFORMED * len(times):
+    wrong = {place for place, note in enumerate(score.notes) if not (_shown(note.onset) and _shown(note.end))}
+    fine = {place for place, note in enumerate(score.notes) if note.onset.denominator % FINEST == 0}
+    if len(wrong | fine) > PERFORMED * len(score.notes):
+        wrong = set(range(len(score.notes)))
+    if not wrong:
         return score
     onsets: dict[int, list[Fraction]] = {}
     for note in score.notes:
         onsets.setdefault(int(note.onset), []).append(note.onset % 1)
     grids = {beat: _best_grid(places) for beat, places in onsets.items()}
     kept: dict[tuple[int, int, Fraction], Note] = {}
-    for note in score.notes:
+    exact: list[Note] = []
+    for place, note in enumerate(score.notes):
+        if place not in wrong:
+            exact.append(note)
+            continue
         grid = grids[int(note.onset)]
         onset = round(note.onset / grid) * grid
         last = grids.get(int(note.end), _GRIDS[0][0])
         end = max(round(note.end / last) * last, onset + grid)
         kept[note.part, note.pitch, onset] = replace(note, onset=onset, duration=end - onset)
+    if exact:
+        return replace(score, notes=(*exact, *kept.values()))
     chords = tuple(replace(chord, onset=Fraction(round(chord.onset * 4), 4)) for chord in score.chords)
     pickup = Fraction(round(score.pickup * 4), 4)
     return replace(score, notes=tuple(kept.values()), chords=chords, pickup=pickup)
@@ -130,7 +137,7 @@ def hands(notes: Iterable[Note]) -> tuple[tuple[Note, ...], tuple[Note, ...]]:
         cut = MIDDLE_C
         if len(pitches) > 1 and pitches[-1] - pitches[0] > 12:
             gaps = [(high - low, high) for low, high in pairwise(pitches)]
-            near = [gap for gap in gaps if MIDDLE_C - 10 <= gap[1] <= MIDDLE_C + 10]
+            near = [gap for gap in gaps if abs(gap[1] - gap[0] / 2 - MIDDLE_C) <= 9]
             cut = max(near)[1] if near else cut
         for note in chord:
             (upper if note.pitch >= cut else lower).append(note)
@@ -145,6 +152,12 @@ def _best_grid(places: Sequence[Fraction]) -> Fraction:
         return sum(abs(float(place - round(place / step) * step)) for place in places) / len(places) + grid[1]
 
     return min(_GRIDS, key=cost)[0]
+
+
+def _shown(time: Fraction) -> bool:
+    """Whether a page can show something that begins or ends then."""
+    odd = _odd(time.denominator)
+    return odd in ODD and time.denominator // odd <= FINEST
 
 
 def _odd(number: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import lcm
@@ -23,6 +24,7 @@ MAX_QUARTERS = 100_000  # a day of music
 TICKS = 480  # a quarter note, unless the score's fractions need others
 MAX_TICKS = 32767
 DRUM_CHANNEL = 9
+RELEASE = 64  # release velocity; one more for each like note that began earlier and goes on
 TEXT = "danqing-provenance:"
 COMPOSER = "composer:"
 CHORD = "chord:"
@@ -112,7 +114,11 @@ class _Reader:
             elif kind in ("note_on", "note_off"):
                 queue = sounding[message.channel, message.note]
                 if queue:
-                    _end(found[message.channel], message.note, queue.popleft(), onset)
+                    place = message.velocity - RELEASE if kind == "note_off" else 0
+                    place = place if 0 <= place < len(queue) else 0
+                    start = queue[place]
+                    del queue[place]
+                    _end(found[message.channel], message.note, start, onset)
             elif kind == "program_change":
                 programs.setdefault(message.channel, message.program)
             elif kind == "lyrics":
@@ -299,8 +305,31 @@ def _track(score: Score, number: int, channel: int, ticks: int) -> Any:
         if note.lyric:
             events.append((note.onset, 3, MetaMessage("lyrics", text=note.lyric)))
         events.append((note.onset, 4, Message("note_on", channel=channel, note=note.pitch, velocity=note.velocity)))
-        events.append((note.end, 2, Message("note_off", channel=channel, note=note.pitch, velocity=64)))
+    for note, place in _endings(score.of(number)):
+        off = Message("note_off", channel=channel, note=note.pitch, velocity=min(RELEASE + place, 127))
+        events.append((note.end, 2, off))
     return _as_track(events, ticks, score.length)
+
+
+def _endings(notes: Sequence[Note]) -> list[tuple[Note, int]]:
+    """Notes in the order they end, each with how many of its pitch began before it and still sound.
+
+    MIDI cannot name the note that ends; other programs take the first that began, ours is told by the release velocity.
+    """
+    found: list[tuple[Note, int]] = []
+    sounding: dict[int, list[Note]] = {}
+    edges = [(note.onset, 1, place) for place, note in enumerate(notes)]
+    edges += [(note.end, 0, place) for place, note in enumerate(notes)]
+    for _, begins, place in sorted(edges):
+        note = notes[place]
+        queue = sounding.setdefault(note.pitch, [])
+        if begins:
+            queue.append(note)
+        else:
+            at = next(number for number, one in enumerate(queue) if one is note)
+            found.append((note, at))
+            del queue[at]
+    return found
 
 
 def _as_track(events: list[tuple[Fraction, int, Any]], ticks: int, length: Fraction) -> Any:

@@ -29,6 +29,7 @@ FIELD = "danqing-provenance"
 ONE_PART = "danqing-one-part"  # which parts on two staves are one part of ours
 TYPES = ("breve", "whole", "half", "quarter", "eighth", "16th", "32nd", "64th", "128th", "256th")
 MAX_DIVISIONS = 16383
+ACCIDENTALS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
 KINDS = {
     "": "major", "m": "minor", "7": "dominant", "maj7": "major-seventh", "m7": "minor-seventh", "dim": "diminished",
     "aug": "augmented", "dim7": "diminished-seventh", "m7b5": "half-diminished", "mMaj7": "major-minor",
@@ -480,6 +481,9 @@ class _Writer:
     def __init__(self, score: Score, group: _Group, divisions: int, number: int, *, first: bool) -> None:
         self.score, self.group, self.divisions, self.number, self.first = score, group, divisions, number, first
         self.starts = score.bars()
+        self.printed: set[tuple[Fraction, int]] = (
+            set()
+        )  # (onset, pitch) of the notes of the bar that bear an accidental
         self.words: dict[tuple[int, int], bool] = {}  # (staff, voice) → whether a word goes on
 
     def write(self, part: ET.Element) -> None:
@@ -494,6 +498,7 @@ class _Writer:
             marks = self._marks(start, self.starts[place + 1], place == count - 1) if self.first else []
             written = ZERO
             for staff_number, staff in enumerate(self.group.staves, 1):
+                self.printed = self._accidentals(staff.bars[place])
                 for voice_number, voice in enumerate(staff.bars[place]):
                     if written:
                         _text(ET.SubElement(measure, "backup"), "duration", self._ticks(written))
@@ -503,6 +508,28 @@ class _Writer:
                     written = sum((sign.duration for sign in voice), ZERO)
             if place == count - 1:
                 _text(ET.SubElement(measure, "barline", location="right"), "bar-style", "light-heavy")
+
+    def _accidentals(self, bar: Bar) -> set[tuple[Fraction, int]]:
+        """Which notes of a staff's bar bear an accidental: those that neither the key nor the bar so far says."""
+        heard: dict[tuple[str, int], int] = {}  # (step, octave) → alteration in force
+        found = set()
+        signs = sorted((sign for voice in bar for sign in voice if sign.notes), key=lambda sign: sign.start)
+        for sign in signs:
+            for note in sign.notes:
+                step, alter, octave = self._spelled(note.pitch, sign.start)
+                usual = heard.get((step, octave), _in_signature(step, self._fifths(sign.start)))
+                if alter != usual and not sign.tied_from:
+                    found.add((sign.start, note.pitch))
+                if not sign.tied_from:
+                    heard[step, octave] = alter
+        return found
+
+    def _fifths(self, onset: Fraction) -> int:
+        key = self.score.key_at(onset)
+        return pitches.signature(key.tonic, key.mode) if key else 0
+
+    def _spelled(self, pitch: int, onset: Fraction) -> tuple[str, int, int]:
+        return pitches.spelled(pitch, self._fifths(onset))
 
     def _ticks(self, length: Fraction) -> int:
         return round(length * self.divisions)
@@ -605,6 +632,8 @@ class _Writer:
             _text(node, "type", TYPES[engraving.VALUES.index(sign.value)])
             for _ in range(sign.dots):
                 ET.SubElement(node, "dot")
+        if note is not None and not self.group.part.drums and (sign.start, note.pitch) in self.printed:
+            _text(node, "accidental", ACCIDENTALS[self._spelled(note.pitch, sign.start)[1]])
         if sign.tuplet:
             modification = ET.SubElement(node, "time-modification")
             _text(modification, "actual-notes", sign.tuplet[0])
@@ -625,8 +654,7 @@ class _Writer:
             _text(unpitched, "display-step", step)
             _text(unpitched, "display-octave", octave)
             return
-        key = self.score.key_at(onset)
-        step, alter, octave = pitches.spelled(note.pitch, pitches.signature(key.tonic, key.mode) if key else 0)
+        step, alter, octave = self._spelled(note.pitch, onset)
         pitch = ET.SubElement(node, "pitch")
         _text(pitch, "step", step)
         if alter:
@@ -653,6 +681,14 @@ class _Writer:
         _text(lyric, "syllabic", kind)
         _text(lyric, "text", text[:-1] if goes_on else text)
         self.words[voice] = goes_on
+
+
+def _in_signature(step: str, fifths: int) -> int:
+    """How a key signature of so many sharps (flats below 0) alters a step."""
+    place = "FCGDAEB".index(step)
+    if fifths > 0:
+        return (fifths - place + 6) // 7
+    return -((-fifths - (6 - place) + 6) // 7)
 
 
 def _ties(sign: Sign) -> Iterator[str]:

@@ -25,13 +25,14 @@ from danqing.errors import BadRequest, Unavailable
 SUFFIXES = (".svg", ".png")
 PAGE_WIDTH = 2100  # verovio's units, tenths of a millimetre: A4
 PAGE_HEIGHT = 2970
+MARGIN = 500  # verovio's, in the units of its SVG, a tenth of those above
 MAX_HEIGHT = 60_000  # verovio's limit for one page
 MAX_SIDE = 16_000  # px of a PNG, either side
 SVG = "http://www.w3.org/2000/svg"
 MUSIC_FONT = "Leipzig"
 FONT_UNITS = 1000  # of the music font's em
 SERIFS = "'Times New Roman', 'Liberation Serif', 'DejaVu Serif', Aileron, serif"
-_PLAIN = {"\ue262": "#", "\u266f": "#", "\ued62": "#", "\ue260": "b", "\u266d": "b", "\ued60": "b"}
+_PLAIN = dict.fromkeys("\uea64\ue260\u266d\ued60", "b") | dict.fromkeys("\uea66\ue262\u266f\ued62", "#")
 _INHERITED = ("x", "y", "text-anchor", "font-size", "font-family", "font-style", "font-weight")
 
 ET.register_namespace("", SVG)
@@ -64,7 +65,7 @@ def svg_pages(score: Score, layout: Layout | None = None, provenance: Provenance
     if not toolkit.loadData(musicxml.encode(score).decode("utf-8")):
         raise Unavailable("verovio could not set this score; write it as .musicxml and open it in a notation program")
     pages = (toolkit.renderToSVG(page) for page in range(1, toolkit.getPageCount() + 1))
-    return [_standing_alone(page, score, provenance) for page in pages]
+    return [_standing_alone(page, score, layout, provenance) for page in pages]
 
 
 def png_pages(score: Score, layout: Layout | None = None, provenance: Provenance | None = None) -> list[bytes]:
@@ -118,6 +119,7 @@ def _options(layout: Layout) -> dict[str, object]:
         "scale": max(1, round(40 * layout.scale)),
         "header": "auto",
         "footer": "none",
+        "lyricSize": 3.8,
         "breaks": "auto",
         "svgViewBox": True,
         "smuflTextFont": "none",  # its glyphs are drawn below: no reader has to load a font
@@ -126,9 +128,14 @@ def _options(layout: Layout) -> dict[str, object]:
     }
 
 
-def _standing_alone(text: str, score: Score, provenance: Provenance | None) -> str:
-    """verovio's SVG with its words flattened, its note signs drawn, and the provenance as metadata."""
+def _standing_alone(text: str, score: Score, layout: Layout, provenance: Provenance | None) -> str:
+    """verovio's SVG with its words flattened, its note signs drawn, the composer and the provenance added."""
     root = ET.fromstring(text)
+    for head in root.iter(f"{{{SVG}}}g"):
+        if "pgHead" in head.get("class", "") and score.composer:
+            place = {"x": str(round(PAGE_WIDTH / layout.scale * 10) - 2 * MARGIN), "y": "415", "font-size": "405px"}
+            composer = ET.SubElement(head, f"{{{SVG}}}text", place | {"text-anchor": "end"})
+            composer.text = score.composer
     for parent in list(root.iter()):
         for place, child in enumerate(list(parent)):
             if child.tag == f"{{{SVG}}}text":
@@ -155,6 +162,7 @@ def _flat(text: ET.Element) -> ET.Element:
     group = ET.Element(f"{{{SVG}}}g")
     line: ET.Element | None = None
     place: tuple[str, str] | None = None
+    before = 400.0  # the size of the words before
     shift = 0.0  # how far drawn signs have come
     for style, words in _runs(text, {}):
         here = (style.get("x", "0"), style.get("y", "0"))
@@ -163,6 +171,7 @@ def _flat(text: ET.Element) -> ET.Element:
         size = float(style.get("font-size", "400px").removesuffix("px"))
         if style.get("font-family") == MUSIC_FONT and line is not None:
             words = "".join(_PLAIN.get(char, "") for char in words)  # inside words nobody knows how far those have come
+            size = before
         elif style.get("font-family") == MUSIC_FONT:
             for char in words.strip():
                 shift += _sign(group, char, (float(here[0]) + shift, float(here[1])), size)
@@ -175,6 +184,7 @@ def _flat(text: ET.Element) -> ET.Element:
             )
             if "text-anchor" in style:
                 line.set("text-anchor", style["text-anchor"])
+        before = size
         span = ET.SubElement(line, f"{{{SVG}}}tspan", {"font-size": f"{size:g}px"})
         span.text = words
         for key in ("font-style", "font-weight"):

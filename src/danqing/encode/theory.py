@@ -247,7 +247,7 @@ def _templates() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.f
             row[[(root + interval) % 12 for interval in intervals]] = 1
             rows.append(row)
             sizes.append(len(intervals))
-            rarity.append(0.012 * order)
+            rarity.append(0.009 * order)
     return np.stack(rows), np.asarray(sizes, float), np.asarray(rarity)
 
 
