@@ -12,7 +12,7 @@ data-centre GPU.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +21,6 @@ from torch import Tensor
 
 from danqing.artwork.request import OnStep
 from danqing.compute import checkpoint
-from danqing.errors import BadRequest
 from danqing.recipes import Recipe
 from danqing.techniques import chorale
 from danqing.training import language, music
@@ -94,10 +93,7 @@ def train(config: Any, root: Path, run: Run, on_step: OnStep) -> dict[str, float
     lesson = language.Lesson[chorale.Model](draw, loss, watch)
     plan = replace(language.plan(config), watch_every=200, ema=EMA)
     final = language.fit(run, cast(chorale.Model, model), lesson, plan, on_step)
-    about = {"architecture": "chorale", "config": asdict(final.config)}
-    checkpoint.save_weights(
-        run.folder / "weights.safetensors", checkpoint.pack(final.state_dict(), config.storage), about
-    )
+    music.save(run.folder / "weights.safetensors", final, config.storage)
     measured = evaluate(run, root)
     language.report(
         run,
@@ -110,19 +106,10 @@ def train(config: Any, root: Path, run: Run, on_step: OnStep) -> dict[str, float
     return measured
 
 
-def restore(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> chorale.Model:
-    """The model of a weights file, in evaluation mode, fp32."""
-    if about.get("architecture") != "chorale":
-        raise BadRequest(f"these weights are of {about.get('architecture')!r}, not of a chorale model")
-    model = chorale.build(chorale.Config(**about["config"]))
-    model.load_state_dict(checkpoint.unpack(tensors))
-    return model.eval()
-
-
 def evaluate(run: Run, root: Path) -> dict[str, float]:
     """Nats of one note of the test part, from the saved weights, and of the pieces whose tune was never heard."""
     pieces = music.chorales(root, run.config["files"])
-    model = restore(*checkpoint.load_weights(run.folder / "weights.safetensors"))
+    model = music.restore(*checkpoint.load_weights(run.folder / "weights.safetensors"))
     measured = {"nats_per_note": nats(model, pieces.test), "nats_per_note_valid": nats(model, pieces.valid)}
     if pieces.unheard:
         measured["nats_per_note_unheard"] = nats(model, pieces.unheard)

@@ -113,18 +113,23 @@ class _Reader:
 
     def tune(self) -> Tune:
         sections = _sections(self._bars())
-        lengths = [sum((n.ticks for n in bar.notes), ZERO) for bar in sections[0][0]]
-        first = lengths[0]
-        if first.denominator != 1:
-            raise _Unfit("its pickup is odd")
-        pickup = int(first) if first < self.bar else 0
-        done = tuple(Section(self._fitted(bars, pickup), repeated) for bars, repeated in sections)
-        tune = Tune(self.beats, self.unit, self.key, done, pickup, self.kind, self.title)
-        try:
-            tunes.to_tokens(tune)
-        except BadRequest as error:
-            raise _Unfit(str(error)) from None
-        return tune
+        why = _Unfit("its bars do not add up")
+        for pickup in self._pickups(sections):
+            try:
+                done = tuple(Section(self._fitted(bars, pickup), repeated) for bars, repeated in sections)
+                tune = Tune(self.beats, self.unit, self.key, done, pickup, self.kind, self.title)
+                tunes.to_tokens(tune)
+                return tune
+            except (_Unfit, BadRequest) as error:
+                why = _Unfit(str(error))
+        raise why
+
+    def _pickups(self, sections: Sequence[tuple[list[_Bar], bool]]) -> list[int]:
+        """What the pickup may be: the first bar where it is short, else what later sections begin with or leave."""
+        lengths = [[sum((n.ticks for n in bar.notes), ZERO) for bar in bars] for bars, _ in sections]
+        found = [own[0] % self.bar for own in lengths]
+        found += [-sum(own) % self.bar for own in lengths]
+        return list(dict.fromkeys(int(ticks) for ticks in found if ticks.denominator == 1))[:4]
 
     def _bars(self) -> list[_Bar]:
         bars, sharps = [_Bar()], dict(self.sharps)
@@ -171,7 +176,15 @@ class _Reader:
     def _fitted(self, bars: Sequence[_Bar], pickup: int) -> tuple[Event, ...]:
         """A section's notes, mended where its pickup or its last bar is not as long as the others'."""
         events: list[Event] = []
-        for bar in bars:
+        lengths = [sum((note.ticks for note in bar.notes), ZERO) for bar in bars]
+        if lengths[0] < self.bar or pickup:  # it begins with a shorter pickup, or without: with a rest
+            early = pickup - lengths[0] % self.bar
+            if early < 0 or early.denominator != 1 or not pickup:
+                raise _Unfit("its bars do not add up")
+            events += [Event(int(early))] if early else []
+        for number, bar in enumerate(bars):
+            if number and not self._line(events, pickup):
+                raise _Unfit("its bars do not add up")
             for note in bar.notes:
                 if note.ticks.denominator != 1:
                     raise _Unfit("its rhythm has no ticks")
@@ -181,12 +194,15 @@ class _Reader:
                     tied = note.tied and bool(events)
                     events.append(Event(int(note.ticks), None if tied else note.pitch, tied, note.chord))
         over = sum(e.ticks for e in events) % self.bar
-        if over and over == self.bar - pickup:  # it begins without the pickup
-            events.insert(0, Event(pickup))
-        elif over and over == pickup and events[-1].ticks > pickup:  # its last bar is full, pickup or not
-            events[-1] = replace(events[-1], ticks=events[-1].ticks - pickup)
-        elif over:
+        if over > pickup and self.bar - over > pickup:
             raise _Unfit("its bars do not add up")
+        if over > pickup:  # the last bar is short
+            events[-1] = replace(events[-1], ticks=events[-1].ticks + self.bar - over)
+        while 0 < over <= pickup and events:  # its last bar is full, or holds what leads back to the beginning
+            last = events.pop()
+            over -= last.ticks
+            if over < 0:
+                events.append(replace(last, ticks=-over))
         return tuple(self._split(events, pickup))
 
     def _line(self, events: Sequence[Event], pickup: int) -> bool:

@@ -11,8 +11,8 @@ import hashlib
 import json
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from danqing.compute import checkpoint
 from danqing.encode import notes
 from danqing.encode.notes import Grid
 from danqing.errors import BadRequest
@@ -229,3 +230,18 @@ def whole(pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Tensor, chorale.Fram
     for piece in pieces:
         grid = piece.grid
         yield piece, torch.from_numpy(piece.codes)[None], chorale.frame(len(grid), grid.pickup, grid.bar, piece.key)
+
+
+def save(path: Path, model: chorale.Model, storage: str = "int8") -> None:
+    """Write a weights file: the weights, and in the header the model's config."""
+    about = {"architecture": "chorale", "config": asdict(model.config)}
+    checkpoint.save_weights(path, checkpoint.pack(model.state_dict(), storage), about)
+
+
+def restore(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> chorale.Writer | chorale.Filler:
+    """The model of a weights file, as `catalog.weights` gives it, in evaluation mode, fp32."""
+    if about.get("architecture") != "chorale":
+        raise BadRequest(f"these weights are of {about.get('architecture')!r}, not of a chorale model")
+    model = chorale.build(chorale.Config(**about["config"]))
+    model.load_state_dict(checkpoint.unpack(tensors))
+    return model.eval()
