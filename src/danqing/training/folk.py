@@ -128,7 +128,7 @@ class _Reader:
         """What the pickup may be: the first bar where it is short, else what later sections begin with or leave."""
         lengths = [[sum((n.ticks for n in bar.notes), ZERO) for bar in bars] for bars, _ in sections]
         found = [own[0] % self.bar for own in lengths]
-        found += [-sum(own) % self.bar for own in lengths]
+        found += [-sum(own, ZERO) % self.bar for own in lengths]
         return list(dict.fromkeys(int(ticks) for ticks in found if ticks.denominator == 1))[:4]
 
     def _bars(self) -> list[_Bar]:
