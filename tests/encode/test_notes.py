@@ -109,3 +109,32 @@ def test_the_key_of_a_chorale_is_heard_from_its_last_bass_note_and_its_thirds():
     minor = [[67, 63, 60, 48]] * 8 + [[67, 62, 59, 43]] * 8 + [[72, 64, 60, 48]] * 8  # the last third is raised
     assert notes.final_key(np.array(major, np.int16)) == 0
     assert notes.final_key(np.array(minor, np.int16)) == 12
+
+
+def test_a_filled_passage_leaves_every_note_outside_it_as_it_was():
+    rng = np.random.default_rng(4)
+    grid = notes.from_frames(chorale(seed=9))
+    held = grid.held.copy()
+    held[24] = grid.pitches[24] == grid.pitches[23]
+    grid = notes.Grid(grid.pitches, held, grid.pickup, grid.bar)
+    open_ = notes.gaps(grid, grid.steps(2, 3), (1, 2, 3))
+    assert not open_[:, 0].any()
+    assert not open_[: grid.steps(2, 3).start].any()
+    numbers = np.where(open_, rng.integers(20, 30, open_.shape), 0)
+    numbers[grid.steps(2, 3).start] = notes.codes(grid.pitches)[grid.steps(2, 3).start - 1]  # might be joined
+    done = notes.filled(grid, numbers, open_)
+    before, after = notes.to_score(grid), notes.to_score(done)
+    inside = grid.steps(2, 3)
+
+    def outside(score):
+        span = (inside.start * notes.STEP, inside.stop * notes.STEP)
+        return [n for n in score.notes if n.part == 0 or not (span[0] <= n.onset and n.end <= span[1])]
+
+    assert outside(before) == outside(after)
+    assert (done.pitches[open_] != grid.pitches[open_]).any()
+
+
+def test_a_note_that_sounds_into_a_passage_is_no_gap():
+    grid = notes.Grid(np.full((48, 4), 60, np.int16), np.arange(48)[:, None].repeat(4, 1) % 12 != 0)
+    open_ = notes.gaps(grid, slice(16, 40))
+    assert np.flatnonzero(open_[:, 2]).tolist() == list(range(24, 36))

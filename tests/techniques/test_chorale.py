@@ -107,6 +107,36 @@ def test_what_is_given_stays_and_what_is_new_is_in_range(kind):
     assert not torch.equal(out, make(net, asked, known, generator(4), Sampling(rounds=6)))
 
 
+def test_parallel_fifths_and_octaves_are_known_both_ways():
+    c = {name: midi - LOW + 1 for name, midi in {"c3": 48, "d3": 50, "g3": 55, "a3": 57, "b3": 59, "d4": 62}.items()}
+    before = torch.tensor([HIDDEN, HIDDEN, c["g3"], c["c3"]])
+    now = torch.tensor([HIDDEN, HIDDEN, HIDDEN, c["d3"]])
+    bad = chorale.parallel(before, now, voice=2)
+    assert bad[c["a3"]]
+    assert not bad[c["b3"]]
+    assert not bad[c["g3"]]
+    assert not bad[c["d3"]], "a fifth goes down where the other goes up"
+    upper = torch.tensor([HIDDEN, HIDDEN, c["a3"], HIDDEN])
+    assert chorale.parallel(before, upper, voice=3)[c["d3"]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_written_has_no_parallels(writer, seed):
+    known = chorale.frame(48, 0, 16)
+    out = chorale.write(writer, torch.full((2, 48, 4), HIDDEN), known, generator(seed), Sampling(temperature=1.5))
+    for voice in range(4):
+        bad = chorale.parallel(out[:, :-1], out[:, 1:], voice)
+        assert not bad.gather(-1, out[:, 1:, voice, None]).any()
+
+
+def test_where_only_parallels_are_left_one_is_sung(writer):
+    notes = torch.full((1, 12, 4), HIDDEN)
+    notes[0, :, 0] = torch.arange(30, 42)
+    narrow = Sampling(ranges=((60, 81), (55, 55), (50, 50), (40, 40)))
+    out = chorale.write(writer, notes, chorale.frame(12, 0, 16), generator(), narrow)
+    assert set(out[0, :, 1].tolist()) == {55 - LOW + 1}
+
+
 def test_losses_are_those_of_the_logits(writer, filler):
     notes, known = piece(), chorale.frame(32, 0, 16).unknown()
     found = chorale.surprise(writer, notes, known).detach()

@@ -119,6 +119,34 @@ def from_codes(numbers: NDArray[np.int64], pickup: int = 0, bar: int = 16) -> Gr
     return Grid(pitches, struck(pitches, pickup, bar), pickup, bar)
 
 
+def gaps(grid: Grid, steps: slice, voices: Sequence[int] = (0, 1, 2, 3)) -> NDArray[np.bool_]:
+    """(T, 4) bool: the steps of those notes of these voices that lie wholly inside `steps`; silence counts too.
+
+    What sounds into the passage from before, or on after it, is left out, so that no note outside is touched.
+    """
+    first, after, _ = steps.indices(len(grid))
+    found = np.zeros(grid.pitches.shape, dtype=np.bool_)
+    for voice in voices:
+        begins = np.flatnonzero(~grid.held[:, voice])
+        ends = np.append(begins[1:], len(grid))
+        for start, stop in zip(begins, ends, strict=True):
+            silent = grid.pitches[start, voice] == SILENCE
+            if silent or (start >= first and stop <= after):
+                found[max(start, first) : min(stop, after), voice] = True
+    return found
+
+
+def filled(grid: Grid, numbers: NDArray[np.int64], open_: NDArray[np.bool_]) -> Grid:
+    """The grid with what a model wrote where `open_`; every note outside it stays as it is. numbers (T, 4), codes.
+
+    Repeated notes inside are after `struck`; none is joined to a note outside.
+    """
+    pitches = np.where(open_, pitches_of(numbers), grid.pitches).astype(np.int16)
+    inside = struck(pitches, grid.pickup, grid.bar)
+    inside[1:] &= open_[:-1]
+    return Grid(pitches, np.where(open_, inside, grid.held), grid.pickup, grid.bar)
+
+
 def to_score(grid: Grid, key: Key | None = None, tempo_bpm: float = 80.0, title: str = "") -> Score:
     """Four parts, soprano to bass."""
     notes: list[Note] = []

@@ -324,6 +324,7 @@ class Sampling:
     min_p: float = 0.03  # only notes at least this likely, as a share of the likeliest
     ranges: tuple[tuple[int, int], ...] = RANGES  # MIDI, lowest and highest of each voice
     silence: bool = False  # whether a voice may rest
+    parallels: bool = False  # whether two voices may go on in parallel fifths or octaves
     rounds: int = 48  # of `fill`
 
     def __post_init__(self) -> None:
@@ -343,6 +344,27 @@ class Sampling:
             allowed[voice, low - LOW + 1 : high - LOW + 2] = True
         allowed[:, 0] = self.silence
         return allowed
+
+
+def parallel(before: Tensor, now: Tensor, voice: int) -> Tensor:
+    """The notes of one voice that would go in parallel fifths, octaves or unisons with another voice.
+
+    before, now (…, 4) codes of two steps; a voice that is HIDDEN or silent in one of them takes no part. Time may run
+    either way. Returns (…, CODES) bool.
+    """
+    candidates = torch.arange(CODES, device=now.device)
+    own = before[..., voice, None]
+    found = torch.zeros(*now.shape[:-1], CODES, dtype=torch.bool, device=now.device)
+    for other in range(VOICES):
+        if other == voice:
+            continue
+        was, here = before[..., other, None], now[..., other, None]
+        apart = (own - was) % 12
+        perfect = (apart == 0) | (apart == 7 if voice < other else apart == 5)
+        moves = (here - was) * (candidates - own) > 0
+        sounding = (was > 0) & (was < HIDDEN) & (here > 0) & (here < HIDDEN) & (own > 0) & (own < HIDDEN)
+        found |= perfect & moves & sounding & ((candidates - here) % 12 == apart) & (candidates > 0)
+    return found
 
 
 def _check(notes: Tensor, known: Frame) -> None:
@@ -396,8 +418,11 @@ def write(
         for voice in model.config.order:
             free = ~fixed[:, step, voice]
             if free.any():
+                may = allowed[voice]
+                if not sampling.parallels:
+                    may = _but(may, parallel(before[:, 0], out[:, step], voice))
                 logits = model._read(state[:, 0], voice).float().cpu()
-                drawn = _draw(logits, allowed[voice], sampling.temperature, sampling.min_p, generator)
+                drawn = _draw(logits, may, sampling.temperature, sampling.min_p, generator)
                 out[:, step, voice] = torch.where(free, drawn, out[:, step, voice])
             shown = F.embedding(out[:, step, voice].to(device), model.pitch[voice])
             state = state + shown[:, None] * model.config.width**0.5
@@ -406,6 +431,19 @@ def write(
         before = now
         on_step(step + 1, t)
     return out
+
+
+def _but(allowed: Tensor, bad: Tensor) -> Tensor:
+    """What is allowed and not bad; all that is allowed where nothing else is left. Both broadcast to (…, CODES)."""
+    good = allowed & ~bad
+    return torch.where(good.any(-1, keepdim=True), good, allowed)
+
+
+def _between(notes: Tensor) -> Tensor:
+    """The notes in parallel with the step before or with the one after: (B, T, 4) → (B, T, 4, CODES) bool."""
+    before, after = F.pad(notes[:, :-1], (0, 0, 1, 0)), F.pad(notes[:, 1:], (0, 0, 0, 1))
+    bad = [parallel(before, notes, voice) | parallel(after, notes, voice) for voice in range(VOICES)]
+    return torch.stack(bad, dim=2)
 
 
 @torch.inference_mode()
@@ -435,7 +473,8 @@ def fill(
         share = max(0.03, 1 - along / 0.85)
         hidden = gaps & (torch.rand(gaps.shape, generator=generator) < share) if done else gaps
         logits = model(out.masked_fill(hidden, HIDDEN).to(device), known).cpu()
-        drawn = _draw(logits, allowed, sampling.temperature * (1 - 0.5 * along), sampling.min_p, generator)
+        may = allowed if sampling.parallels else _but(allowed, _between(out))
+        drawn = _draw(logits, may, sampling.temperature * (1 - 0.5 * along), sampling.min_p, generator)
         out = torch.where(hidden, drawn, out)
         on_step(done + 1, sampling.rounds)
     return out
