@@ -4,11 +4,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 
 from danqing.artwork.music import ZERO, Key, Note, Score
 from danqing.encode import tunes
 from danqing.encode.tunes import Event, Grammar, Section, Tune
 from danqing.errors import BadRequest
+from danqing.techniques import sequence
 
 D = Key(ZERO, "D")
 
@@ -127,3 +129,19 @@ def test_keys_have_their_signatures():
     assert tunes.signature(Key(ZERO, "E", "dorian")) == 2
     assert tunes.signature(Key(ZERO, "G", "minor")) == -2
     assert tunes.chord_name(8, "", Key(ZERO, "D", "minor")) == "Bb"
+
+
+def test_an_untaught_model_writes_tunes_that_decode():
+    """The grammar through `sequence.sample`: whatever the weights, what comes is a tune of so many bars."""
+    torch.manual_seed(1)
+    model = sequence.build(sequence.Config(len(tunes.VOCABULARY), width=32, depth=1, heads=2, context=512)).eval()
+    grammar = Grammar(72, 62, chords=True, bars=4)
+    prompt = tunes.prompt(6, 8, "dorian", 2, "jig", chords=True)
+    generator = torch.Generator().manual_seed(3)
+    found = sequence.sample(model, prompt, grammar, sequence.Sampling(1.0), 3, generator, tunes.LAST, 400)
+    assert len(found) == 3
+    for one in found:
+        assert one.finished
+        tune = tunes.from_tokens(one.tokens, Key(ZERO, "D", "dorian"), 6, 8)
+        assert sum(s.ticks for s in tune.sections) == 4 * 72
+        assert tunes.to_score(tune).notes[-1].pitch % 12 == 2
