@@ -90,10 +90,37 @@ def stories(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def grids(tmp_path_factory):
+    """Invented chorales: a voice keeps its note for a beat, and ends on a chord of C."""
+    folder = tmp_path_factory.mktemp("grids")
+    rng = np.random.default_rng(5)
+
+    def piece():
+        beats = [[int(rng.integers(low, low + 12)) for low in (62, 55, 48, 40)] for _ in range(16)]
+        return [beat for beat in [*beats, [72, 64, 55, 48]] for _ in range(4)]
+
+    sides = {side: [piece() for _ in range(count)] for side, count in (("train", 12), ("valid", 3), ("test", 3))}
+    (folder / "chorales.json").write_text(json.dumps(sides))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory):
+    """Invented tunes in ABC."""
+    folder = tmp_path_factory.mktemp("songs")
+    rng = np.random.default_rng(6)
+    bars = [["".join(rng.choice(list("CDEFGABcde"), 4)) for _ in range(16)] for _ in range(60)]
+    tunes = [f'X:{i}\nM:2/4\nL:1/8\nK:C\n"C"{"|".join(b[:8])}:|\n{"|".join(b[8:])}||\n' for i, b in enumerate(bars)]
+    (folder / "songs.abc").write_text("\n".join(tunes))
+    return folder
+
+
 @pytest.fixture
 def material(name, request):
     """Data that the recipe can be trained on."""
     kind = {"story": "stories"} | dict.fromkeys(("poet", "poet_lstm", "reviser", "origins"), "poems")
+    kind |= dict.fromkeys(("chorale", "chorale_orderless"), "grids") | dict.fromkeys(("folk", "folk_lstm"), "songs")
     return request.getfixturevalue(kind.get(name, "pictures"))
 
 

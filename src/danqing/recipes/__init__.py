@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from danqing.artwork.request import OnStep
     from danqing.training.run import Run
 
-NAMES = ("perceptual", "fast", "styles", "poet", "poet_lstm", "story", "reviser", "origins")
+NAMES = (
+    *("perceptual", "fast", "styles", "poet", "poet_lstm", "story", "reviser", "origins"),
+    *("chorale", "chorale_orderless", "folk", "folk_lstm"),
+)
 TABLES = ("prosody",)  # recipes that derive tables instead of training weights
 
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,7 @@ class Plan:
     rate: float  # peak learning rate
     seed: int
     watch_every: int = 500  # steps
+    ema: float = 0.999  # decay of the averaged weights; a run of few steps wants a shorter memory
 
 
 def plan(config: Any) -> Plan:
@@ -47,13 +48,16 @@ def plan(config: Any) -> Plan:
     return Plan(config.steps, config.minutes, config.checkpoint_s, config.rate, config.seed)
 
 
+M = TypeVar("M", bound=nn.Module)
+
+
 @dataclass(frozen=True)
-class Lesson:
+class Lesson(Generic[M]):
     """What is learned: batches, each a function of its step alone; the loss of one; what to look at now and then."""
 
     draw: Callable[[int], tuple[Tensor, ...]]
-    loss: Callable[[sequence.Model, tuple[Tensor, ...]], Tensor]
-    watch: Callable[[sequence.Model], Mapping[str, float]]
+    loss: Callable[[M, tuple[Tensor, ...]], Tensor]
+    watch: Callable[[M], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,8 @@ class Score:
         return math.exp(self.nats / max(1, self.count))
 
 
-def fit(run: Run, model: sequence.Model, lesson: Lesson, plan: Plan, on_step: OnStep) -> sequence.Model:
-    """Train until the budget ends. Returns the averaged model, fp32, on the CPU."""
+def fit(run: Run, model: M, lesson: Lesson[M], plan: Plan, on_step: OnStep) -> M:
+    """Train until the budget ends: any model whose hidden layers are its `blocks`. Returns the averaged one, fp32."""
     compute = device.choose()
     engine.cast(model, compute)
     optimisers = _optimisers(model, plan.rate, compute.dtype)
@@ -87,19 +91,17 @@ def fit(run: Run, model: sequence.Model, lesson: Lesson, plan: Plan, on_step: On
         return {"loss": value.detach()}
 
     def look(nets: dict[str, nn.Module]) -> Mapping[str, float]:
-        net = nets["model"]
-        assert isinstance(net, sequence.Model)
-        return lesson.watch(net)
+        return lesson.watch(cast(M, nets["model"]))
 
     trainee = engine.Trainee({"model": model}, optimisers, step, watch=look, averaged=("model",))
-    budget = engine.Budget(plan.steps, plan.minutes, sheet_every=plan.watch_every, checkpoint_every_s=plan.checkpoint_s)
-    final = engine.fit(run, trainee, budget, plan.seed, on_step)["model"]
-    assert isinstance(final, sequence.Model)
-    return final.cpu()
+    budget = engine.Budget(
+        plan.steps, plan.minutes, sheet_every=plan.watch_every, checkpoint_every_s=plan.checkpoint_s, ema=plan.ema
+    )
+    return cast(M, engine.fit(run, trainee, budget, plan.seed, on_step)["model"].cpu())
 
 
-def _optimisers(model: sequence.Model, rate: float, dtype: torch.dtype) -> dict[str, torch.optim.Optimizer]:
-    """Muon, computing in `dtype`, for the Transformer's hidden matrices; AdamW for the rest."""
+def _optimisers(model: nn.Module, rate: float, dtype: torch.dtype) -> dict[str, torch.optim.Optimizer]:
+    """Muon, computing in `dtype`, for a Transformer's hidden matrices; AdamW for the rest."""
     named = dict(model.named_parameters())
     hidden = [p for n, p in named.items() if n.startswith("blocks.") and p.ndim == 2]
     chosen = {id(p) for p in hidden}
