@@ -25,9 +25,14 @@ def go_on_from(start: str, model: sequence.Model, vocabulary: Vocabulary) -> Non
 
     Tokens are matched by name, see `language.take_over`. Raises BadRequest where the two do not fit.
     """
+    language.take_over(model, vocabulary, *language_model(start))
+
+
+def language_model(start: str) -> tuple[sequence.Model, Vocabulary]:
+    """The model and the vocabulary of `start`: a weights file, or the name of a language model that ships."""
     known = (
         catalog.weights(start)
         if any(card.name == start for card in catalog.cards())
         else checkpoint.load_weights(Path(start))
     )
-    language.take_over(model, vocabulary, *language.restore(*known)[:2])
+    return language.restore(*known)[:2]
