@@ -74,13 +74,14 @@ class Line:
             here += event.ticks
         compound = tune.unit == 8 and tune.beats % 3 == 0
         beat = 36 if compound else 4 * TICKS // tune.unit
-        arrays = [np.asarray(x, dtype=np.int64) for x in (onset, ticks, pitch)]
-        return cls(*arrays, tuple(chords), tuple(changes), here, tune.bar, beat, tune.pickup)
+        at, long, high = (np.asarray(x, dtype=np.int64) for x in (onset, ticks, pitch))
+        return cls(at, long, high, tuple(chords), tuple(changes), here, tune.bar, beat, tune.pickup)
 
     @property
     def strong(self) -> NDArray[np.bool_]:
         """(n,): the notes that begin on a beat."""
-        return (self.onset - self.pickup) % self.beat == 0
+        on_beat: NDArray[np.bool_] = (self.onset - self.pickup) % self.beat == 0
+        return on_beat
 
     @property
     def moves(self) -> NDArray[np.int64]:
