@@ -76,6 +76,7 @@ def test_leaps():
 def test_repeated_notes_count_from_the_third():
     assert rewards.repeated(tune([60, 60, 60, 60, 62])) == pytest.approx(2 / 3)
     assert rewards.unrepeated(tune([60, 60, 62, 62])) == 1.0
+    assert rewards.unrepeated(tune([60, 60, 60, 60, 62])) == 0.0
 
 
 def test_span_and_metre():
