@@ -198,10 +198,12 @@ class Model(nn.Module):
                 x = x + F.embedding(holds[..., voice], self.hold[voice])
         return F.dropout(_norm(x), self.config.dropout, self.training)
 
-    def _through(self, x: Tensor, mask: Tensor | None, start: int = 0, past: Past | None = None) -> Tensor:
-        angles = _angles(start, start + x.shape[1], self.config.width // self.config.heads, x)
+    def _turns(self, x: Tensor, length: int) -> Tensor:
+        return _angles(0, length, self.config.width // self.config.heads, x)
+
+    def _through(self, x: Tensor, mask: Tensor | None, turns: Tensor, past: Past | None = None) -> Tensor:
         for block in self.blocks:
-            x = block(x, angles, mask, past)
+            x = block(x, turns, mask, past)
         return _norm(x)
 
     def _read(self, state: Tensor, voice: int) -> Tensor:
@@ -235,7 +237,8 @@ class Writer(Model):
         steps = torch.arange(notes.shape[1], device=notes.device)
         apart = steps[:, None] - steps
         mask = (apart >= 0) & (apart < self.config.reach)
-        state = self._through(self._enter(before, holds, known), mask)
+        x = self._enter(before, holds, known)
+        state = self._through(x, mask, self._turns(x, x.shape[1]))
         logits: list[Tensor] = [state] * VOICES
         for voice in self.config.order:
             logits[voice] = self._read(state, voice)
@@ -250,7 +253,8 @@ class Filler(Model):
         """Logits of every note: notes (B, T, 4) int64, HIDDEN where unknown → (B, T, 4, CODES) float32."""
         steps = torch.arange(notes.shape[1], device=notes.device)
         mask = (steps[:, None] - steps).abs() < self.config.reach
-        state = self._through(self._enter(notes, None, known), mask)
+        x = self._enter(notes, None, known)
+        state = self._through(x, mask, self._turns(x, x.shape[1]))
         return torch.stack([self._read(state, voice) for voice in range(VOICES)], dim=2).float()
 
 
@@ -352,19 +356,17 @@ def parallel(before: Tensor, now: Tensor, voice: int) -> Tensor:
     before, now (…, 4) codes of two steps; a voice that is HIDDEN or silent in one of them takes no part. Time may run
     either way. Returns (…, CODES) bool.
     """
+    others = [other for other in range(VOICES) if other != voice]
     candidates = torch.arange(CODES, device=now.device)
-    own = before[..., voice, None]
-    found = torch.zeros(*now.shape[:-1], CODES, dtype=torch.bool, device=now.device)
-    for other in range(VOICES):
-        if other == voice:
-            continue
-        was, here = before[..., other, None], now[..., other, None]
-        apart = (own - was) % 12
-        perfect = (apart == 0) | (apart == 7 if voice < other else apart == 5)
-        moves = (here - was) * (candidates - own) > 0
-        sounding = (was > 0) & (was < HIDDEN) & (here > 0) & (here < HIDDEN) & (own > 0) & (own < HIDDEN)
-        found |= perfect & moves & sounding & ((candidates - here) % 12 == apart) & (candidates > 0)
-    return found
+    own = before[..., voice, None, None]
+    was, here = before[..., others, None], now[..., others, None]  # (…, 3, 1)
+    apart = (own - was) % 12
+    fifth = torch.tensor([[7 if voice < other else 5] for other in others], device=now.device)
+    perfect = (apart == 0) | (apart == fifth)
+    sounding = (was > 0) & (was < HIDDEN) & (here > 0) & (here < HIDDEN) & (own > 0) & (own < HIDDEN)
+    moves = (here - was) * (candidates - own) > 0
+    same = (candidates - here) % 12 == apart
+    return (perfect & sounding & moves & same).any(-2) & (candidates > 0)
 
 
 def _check(notes: Tensor, known: Frame) -> None:
@@ -410,11 +412,12 @@ def write(
     b, t, _ = notes.shape
     out, fixed = notes.clone(), notes != HIDDEN
     known = Frame(*(x.expand(b, t).to(device) for x in (known.place, known.beats, known.key)))
-    past = Past(model.config.reach)
+    past, turns = Past(model.config.reach), model._turns(model.voice, t)
     before, holds = torch.full((b, 1, VOICES), HIDDEN), torch.zeros(b, 1, VOICES, dtype=torch.int64)
     for step in range(t):
         here = known.cut(slice(step, step + 1))
-        state = model._through(model._enter(before.to(device), holds.to(device), here), None, step, past)
+        entered = model._enter(before.to(device), holds.to(device), here)
+        state = model._through(entered, None, turns[:, step : step + 1], past)
         for voice in model.config.order:
             free = ~fixed[:, step, voice]
             if free.any():
