@@ -111,13 +111,14 @@ def read(path: str | Path) -> Writing:
 
 
 def read_provenance(path: str | Path) -> Provenance | None:
-    """The provenance in a .docx, or in the sidecar of another text; None where there is none, or none of ours."""
+    """The provenance in a .docx, or in the sidecar of another work; None where there is none, or none of ours."""
     path = Path(path)
     try:
         data = files.read(path, max_bytes=MAX_BYTES)
         if data.startswith(b"PK\x03\x04"):
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                return Provenance.from_json(archive.read(_RECORD.lstrip("/")))
+                if _RECORD.lstrip("/") in archive.namelist():
+                    return Provenance.from_json(archive.read(_RECORD.lstrip("/")))
         record = json.loads(files.read(sidecar(path), max_bytes=MAX_BYTES))
         if record["sha256"] != hashlib.sha256(data).hexdigest():
             return None  # the text was changed since: the record is of another one
@@ -308,12 +309,17 @@ def save(writing: Writing, path: Path, provenance: Provenance, *, force: bool = 
     data = encode_bytes(writing, suffix, provenance)
     beside = encode_sidecar(data, suffix, provenance)
     check_output(path, force=force)
+    write_both(data, beside, path, force=force)
+
+
+def write_both(data: bytes, beside: bytes | None, path: Path, *, force: bool = False) -> None:
+    """Writes a work and what lies beside it, where something does: both or neither. Raises as `files.write`."""
     if beside is None:
         files.write(data, path, force=force)
         return
     record = sidecar(path)
     before = record.read_bytes() if record.exists() else None
-    files.write(beside, record, force=force)  # first, so that a text never stands without its origin
+    files.write(beside, record, force=force)  # first, so that a work never stands without its origin
     try:
         files.write(data, path, force=force)
     except BaseException:
