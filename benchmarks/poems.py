@@ -15,6 +15,7 @@ thousand    regulated poems through `danqing.write`: form kept by the independen
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import re
 import sys
@@ -138,7 +139,7 @@ class Bench:
 
     book: verse.Anthology
     fair: list[Poem]  # held out, sharing no line with the training part
-    models: dict[str, sequence.Model]
+    models: dict[str, tuple[sequence.Model, Characters]]  # with the vocabulary of each: controls may differ
     poems: int  # how many are written
 
 
@@ -149,9 +150,10 @@ def perplexity(bench: Bench) -> dict[str, object]:
         "held_out_sha256": texts.fingerprint(bench.fair),
         **trigram_perplexities(bench.book, bench.fair, 192),
     }
-    for name, model in bench.models.items():
+    for name, (model, own) in bench.models.items():
+        book = dataclasses.replace(bench.book, vocabulary=own)
         for controlled in (False, True):
-            score = language.score(model, verse.fixed(bench.book, bench.fair, 192, controlled))
+            score = language.score(model, verse.fixed(book, bench.fair, 192, controlled))
             found[f"{name}_{'controls' if controlled else 'form_only'}"] = score.perplexity
             found["characters"] = score.count
     return found
@@ -159,7 +161,7 @@ def perplexity(bench: Bench) -> dict[str, object]:
 
 def forms_kept(bench: Bench) -> dict[str, object]:
     """Shares of poems that keep each group of rules: real ones, and ours with and without the constraint."""
-    sounds, v, model = Prosody.load(), bench.book.vocabulary, bench.models["poet"]
+    sounds, (model, v) = Prosody.load(), bench.models["poet"]
     found: dict[str, object] = {}
     each = max(8, min(bench.poems, 400) // len(verse.REGULATED))
     for form in verse.REGULATED:
@@ -286,9 +288,9 @@ def main() -> None:
     models = {}
     for name, path in (("poet", asked.poet), ("poet_lstm", asked.lstm)):
         opened = language.load(path) if path else language.restore(*catalog.weights(name))
-        models[name] = opened[0]
-        if opened[1].to_json() != book.vocabulary.to_json():
-            sys.exit(f"the vocabulary of {name} is not that of {asked.data}; measure it on the data it learned from")
+        models[name] = opened[:2]
+        if opened[1].characters != book.vocabulary.characters:
+            sys.exit(f"the characters of {name} are not those of {asked.data}; measure it on the data it learned from")
     bench = Bench(book, book.fair(), models, asked.poems)
     for name in asked.only.split(","):
         print(json.dumps({name: SECTIONS[name](bench)}, ensure_ascii=False, indent=1), flush=True)

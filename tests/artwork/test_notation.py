@@ -105,3 +105,13 @@ def test_every_bar_is_full():
         assert sum(sign.duration for sign in bar[0]) == stop - start
     assert engraving.snapped(score) is score
     assert engraving.snapped(replace(score, title="x")).title == "x"
+
+
+@pytest.mark.parametrize(
+    ("pitch", "key", "name"),
+    [(64, ("F", "minor"), "E"), (68, ("A", "minor"), "G1"), (66, ("C", "minor"), "F1"), (70, ("C", "major"), "B-1")],
+)
+def test_notes_outside_the_key_are_spelled_as_musicians_do(pitch, key, name):
+    text = musicxml.encode(Score((Note(ZERO, pitch, F(1)),), keys=(Key(ZERO, *key),))).decode()
+    step, alter = re.search(r"<step>(.)</step>\s*(?:<alter>(-?\d)</alter>)?", text).groups()
+    assert step + (alter or "") == name

@@ -10,7 +10,7 @@ from danqing.artwork.music import ZERO, Key, Note, Score
 from danqing.encode import tunes
 from danqing.encode.tunes import Event, Grammar, Section, Tune
 from danqing.errors import BadRequest
-from danqing.techniques import sequence
+from danqing.techniques import decoding, sequence
 
 D = Key(ZERO, "D")
 
@@ -132,13 +132,13 @@ def test_keys_have_their_signatures():
 
 
 def test_an_untaught_model_writes_tunes_that_decode():
-    """The grammar through `sequence.sample`: whatever the weights, what comes is a tune of so many bars."""
+    """The grammar through `decoding.sample`: whatever the weights, what comes is a tune of so many bars."""
     torch.manual_seed(1)
     model = sequence.build(sequence.Config(len(tunes.VOCABULARY), width=32, depth=1, heads=2, context=512)).eval()
     grammar = Grammar(72, 62, chords=True, bars=4)
     prompt = tunes.prompt(6, 8, "dorian", 2, "jig", chords=True)
     generator = torch.Generator().manual_seed(3)
-    found = sequence.sample(model, prompt, grammar, sequence.Sampling(1.0), 3, generator, tunes.LAST, 400)
+    found = decoding.sample(model, prompt, grammar, decoding.Sampling(1.0), 3, generator, tunes.LAST, 400)
     assert len(found) == 3
     for one in found:
         assert one.finished

@@ -262,6 +262,17 @@ def test_what_was_used_is_less_likely_unless_it_is_free():
     assert repeats(Sampling(repetition=100, free=frozenset(range(VOCABULARY)))) == repeats(Sampling()) > 0
 
 
+def test_what_is_wished_for_comes_in_once():
+    net, wanted = model(), frozenset({7})
+    wish = Sampling(temperature=0.5, wanted=wanted, wish=30.0, repetition=30.0)
+    for number in range(5):
+        (one,) = decoding.sample(
+            net, [3, 4], Without(VOCABULARY, frozenset({END})), wish, 1, seed.generator(number), END, 8
+        )
+        assert one.tokens[0] == 7
+        assert one.tokens.count(7) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

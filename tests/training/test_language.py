@@ -62,3 +62,23 @@ def test_a_model_is_saved_with_its_vocabulary(model, storage, tmp_path):
 def test_weights_of_another_kind_are_refused():
     with pytest.raises(BadRequest, match="'vgg'"):
         language.restore({}, {"architecture": "vgg"})
+
+
+def test_a_model_goes_on_from_another_with_more_tokens_and_other_depth():
+    torch.manual_seed(1)
+    known = Characters("春花秋月", ["<poet:李白>", "<poet:杜甫>", "<mask>"])
+    wider = Characters("春花秋月何时了", ["<poet:李白>", "<poet:杜甫>", "<poet:王维>", "<mask>"])
+    taught = sequence.build(sequence.Config(len(known), width=16, depth=3, heads=2))
+    model = sequence.build(sequence.Config(len(wider), width=16, depth=2, heads=2, causal=False))
+    fresh = model.embedding.weight[wider.id("了")].clone()
+    language.take_over(model, wider, taught, known)
+    row = dict(zip(map(known.token, range(len(known))), taught.embedding.weight, strict=True))
+    assert torch.equal(model.embedding.weight[wider.id("月")], row["月"])
+    assert torch.allclose(
+        model.embedding.weight[wider.id("<poet:王维>")], (row["<poet:李白>"] + row["<poet:杜甫>"]) / 2
+    )
+    assert torch.equal(model.embedding.weight[wider.id("了")], fresh)
+    assert torch.equal(model.blocks[1].mix.weight, taught.blocks[1].mix.weight)
+    other = sequence.build(sequence.Config(len(known), width=32, depth=2, heads=2))
+    with pytest.raises(BadRequest, match="width 32"):
+        language.take_over(model, wider, other, known)

@@ -164,7 +164,8 @@ def _rise(count: int) -> Wave:
 def _fall(count: int) -> Wave:
     """A release: exponential, brought to nothing at its end."""
     place = np.linspace(0, 1, count)
-    return (np.exp(-5 * place) * (1 - place)).astype(np.float32)
+    fall: Wave = (np.exp(-5 * place) * (1 - place)).astype(np.float32)
+    return fall
 
 
 def _in_a_room(dry: Wave) -> Wave:
@@ -194,7 +195,8 @@ def _room() -> Wave:
     for delay, loud in ((0.011, 5.0), (0.017, 4.0), (0.023, 3.2), (0.031, 2.4), (0.043, 1.8)):
         for side in (0, 1):
             tail[int((delay + 0.0013 * side) * RATE), side] += loud * (1 if (side + int(delay * 1000)) % 2 else -1)
-    return (tail / np.sqrt(np.sum(tail**2))).astype(np.float32)
+    room: Wave = (tail / np.sqrt(np.sum(tail**2))).astype(np.float32)
+    return room
 
 
 def _normalised(samples: Wave) -> Wave:
@@ -206,7 +208,8 @@ def _normalised(samples: Wave) -> Wave:
     fade = min(int(0.4 * RATE), len(mix))
     mix[len(mix) - fade :] *= np.linspace(1, 0, fade)[:, None] ** 2
     peak = float(np.max(np.abs(mix)))
-    return (mix * (PEAK / peak if peak > 0 else 1.0)).astype(np.float32)
+    even: Wave = (mix * (PEAK / peak if peak > 0 else 1.0)).astype(np.float32)
+    return even
 
 
 # --- the instruments --------------------------------------------------------------------------------------------------

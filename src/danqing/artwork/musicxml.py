@@ -529,7 +529,9 @@ class _Writer:
         return pitches.signature(key.tonic, key.mode) if key else 0
 
     def _spelled(self, pitch: int, onset: Fraction) -> tuple[str, int, int]:
-        return pitches.spelled(pitch, self._fifths(onset))
+        key = self.score.key_at(onset)
+        minor = key is not None and key.mode == "minor"  # whose fourth is raised more often than its second lowered
+        return pitches.spelled(pitch, self._fifths(onset) + minor)
 
     def _ticks(self, length: Fraction) -> int:
         return round(length * self.divisions)

@@ -133,8 +133,8 @@ def _standing_alone(text: str, score: Score, layout: Layout, provenance: Provena
     root = ET.fromstring(text)
     for head in root.iter(f"{{{SVG}}}g"):
         if "pgHead" in head.get("class", "") and score.composer:
-            place = {"x": str(round(PAGE_WIDTH / layout.scale * 10) - 2 * MARGIN), "y": "415", "font-size": "405px"}
-            composer = ET.SubElement(head, f"{{{SVG}}}text", place | {"text-anchor": "end"})
+            where = {"x": str(round(PAGE_WIDTH / layout.scale * 10) - 2 * MARGIN), "y": "415", "font-size": "405px"}
+            composer = ET.SubElement(head, f"{{{SVG}}}text", where | {"text-anchor": "end"})
             composer.text = score.composer
     for parent in list(root.iter()):
         for place, child in enumerate(list(parent)):

@@ -45,11 +45,12 @@ def moved_chord(name: str, semitones: int) -> str:
 def spelled(pitch: int, fifths: int) -> tuple[str, int, int]:
     """How a pitch is written in a key: (step C to B, alteration −1 to 1, octave of scientific notation).
 
-    fifths: the key's sharps, or flats below 0. Notes outside the key lean the way it leans.
+    fifths: the key's sharps, or flats below 0. Of the notes outside the key, the raised fourth, first and fifth (the
+    leading note of the relative minor) are sharps, the lowered seventh and third are flats.
     """
     best = min(
         ((step, sign) for step in STEPS for sign in (-1, 0, 1) if (STEPS[step] + sign - pitch) % 12 == 0),
-        key=lambda name: abs(_place(*name) - fifths - 1.5),
+        key=lambda name: abs(_place(*name) - fifths - 2.5),
     )
     return best[0], best[1], (pitch - best[1] - STEPS[best[0]]) // 12 - 1
 

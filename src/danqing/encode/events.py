@@ -239,7 +239,7 @@ class State:
 
 @dataclass(frozen=True)
 class Grammar:
-    """A `sequence.Constraint`: notes in order, nothing struck that still sounds, no dead silence, exact bars.
+    """A `decoding.Constraint`: notes in order, nothing struck that still sounds, no dead silence, exact bars.
 
     From every state that it leads to it also leads to the end.
     """
@@ -255,15 +255,15 @@ class Grammar:
             raise BadRequest(f"{self.bars} bars in {self.parts} parts: at least one bar, 1 to {PARTS} parts")
 
     def start(self) -> State:
-        """See `sequence.Constraint.start`."""
+        """See `decoding.Constraint.start`."""
         return State()
 
     def finished(self, state: State) -> bool:
-        """See `sequence.Constraint.finished`."""
+        """See `decoding.Constraint.finished`."""
         return state.done
 
     def advance(self, state: State, token: int) -> State:
-        """See `sequence.Constraint.advance`."""
+        """See `decoding.Constraint.advance`."""
         kind, value = kind_of(token)
         state = replace(state, last=kind)
         if kind == "bar":
@@ -284,7 +284,7 @@ class Grammar:
         return replace(state, done=kind == "end")
 
     def allowed(self, state: State) -> NDArray[np.bool_]:
-        """See `sequence.Constraint.allowed`."""
+        """See `decoding.Constraint.allowed`."""
         found = np.zeros(self.size, dtype=np.bool_)
         last = state.last
         if last == "note":

@@ -235,7 +235,7 @@ def _named(profile: NDArray[np.float64], bass: int, key: Key | None) -> str:
 
 
 def _spelled(pitch_class: int, fifths: int) -> str:
-    step, sign, _ = pitches.spelled(60 + pitch_class, fifths)
+    step, sign, _ = pitches.spelled(60 + pitch_class, fifths - 1)  # roots outside the key lie on its flat side
     return step + {1: "#", -1: "b", 0: ""}[sign]
 
 

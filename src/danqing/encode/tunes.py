@@ -407,7 +407,7 @@ class State:
 
 @dataclass(frozen=True)
 class Grammar:
-    """A `sequence.Constraint`: every bar exact, every pitch in range, sections of whole phrases, an end on the tonic.
+    """A `decoding.Constraint`: every bar exact, every pitch in range, sections of whole phrases, an end on the tonic.
 
     From every state that it leads to it also leads to the end, so it never meets a dead end. As given it is strict in
     what is asked of new tunes; `Grammar.of` is what a tune that exists keeps.
@@ -441,15 +441,15 @@ class Grammar:
         return cls(tune.bar, tune.tonic, True, max(1, bars), False, low=low, high=high, **free)  # type: ignore[arg-type]
 
     def start(self) -> State:
-        """See `sequence.Constraint.start`."""
+        """See `decoding.Constraint.start`."""
         return State()
 
     def finished(self, state: State) -> bool:
-        """See `sequence.Constraint.finished`; a tune is whole with `<end>`, which `sample` is given as its end."""
+        """See `decoding.Constraint.finished`; a tune is whole with `<end>`, which `sample` is given as its end."""
         return state.done
 
     def advance(self, state: State, token: int) -> State:
-        """See `sequence.Constraint.advance`."""
+        """See `decoding.Constraint.advance`."""
         if token in _PICKUPS:
             return replace(state, stage="event", pickup=_PICKUPS[token])
         if token == BAR:
@@ -479,7 +479,7 @@ class Grammar:
         return (state.at - state.pickup) % self.bar == 0 and state.at > 0 and not state.lined
 
     def allowed(self, state: State) -> NDArray[np.bool_]:
-        """See `sequence.Constraint.allowed`."""
+        """See `decoding.Constraint.allowed`."""
         found = self._cache.get(state)
         if found is None:
             found = np.zeros(len(VOCABULARY), dtype=np.bool_)
