@@ -32,7 +32,7 @@ from danqing.errors import BadRequest, NotWritable, Unavailable, UnknownName
 PREVIEW_SIDE = 384  # px, longer side
 SHORT = 8  # hex digits of a work's name; more where two works share them
 BUSY_S = 30.0  # how long a process waits for another one's write
-_SUFFIXES = {"picture": ".png", "text": ".txt"}  # what a work is kept as
+_SUFFIXES = {"picture": ".png", "text": ".txt", "music": ".musicxml"}  # what a work is kept as
 ORPHAN_AGE_S = 3600.0  # a file without a row is somebody's unfinished add until it is this old
 
 # One entry for each version of the schema, oldest first; a shelf runs those that it has not seen. Never edit an entry.
@@ -64,13 +64,13 @@ class Work:
     created: datetime  # UTC
     verb: str
     title: str
-    media: str  # "picture" or "text"
-    width: int | None  # px; None for a text
-    height: int | None  # px; None for a text
+    media: str  # "picture", "text" or "music"
+    width: int | None  # px; None for a text or music
+    height: int | None  # px; None for a text or music
     seed: int | None
     provenance: Provenance
     path: Path  # the file, lossless and with provenance inside, or beside it where the format has no room
-    preview: Path | None  # WebP, at most PREVIEW_SIDE px a side; None for a text, which shows itself
+    preview: Path | None  # WebP, at most PREVIEW_SIDE px a side; None for what is no picture
 
 
 def default_home() -> Path:
@@ -104,7 +104,7 @@ class Shelf:
     def add(self, artwork: Artwork, *, suffix: str = "") -> Work:
         """Keeps a work and returns it as it stands on the shelf; the same content again gives the same work.
 
-        suffix: the file's format; .png for a picture and .txt for a text unless given.
+        suffix: the file's format; .png for a picture, .txt for a text and .musicxml for music unless given.
         Raises NotWritable when the disk is full or the shelf may not be written.
         """
         suffix = suffix or _SUFFIXES[artwork.media]
