@@ -36,7 +36,9 @@ FORMED = 12  # bars from which on the first phrase comes twice
 DRAFTS = 4  # written side by side
 FILLED = 2  # filled side by side
 CONTEXT = 384  # steps before a continuation that are read
+OPEN = 4  # steps of the first chord, which says the key to the writer better than the key itself
 CLOSE = 4  # steps of the last chord
+ASTRAY = 3.0  # what a draft in another key than the one asked for counts, in broken rules for each bar
 TONIC_CHORDS = ((0, 4, 7), (0, 3, 7))
 Codes = NDArray[np.int64]
 
@@ -54,7 +56,7 @@ def new(desk: Desk) -> tuple[Score, ...]:
 
     def draw() -> list[Score]:
         found = [_score(grid, key, tempo) for grid in _drafts(desk, frame, key)]
-        return sorted(found, key=lambda score: _faults(score, key))
+        return sorted(found, key=lambda score: _faults(score, key) + ASTRAY * _astray(score, key))
 
     def copied(score: Score) -> bool:
         return desk.copied(score.of(0), score.meters[0].bar) is not None
@@ -74,11 +76,24 @@ def _faults(score: Score, key: Key) -> float:
     return len(judged.faults) / max(1, len(bars) - 1)
 
 
+def _astray(score: Score, key: Key) -> bool:
+    """Whether a piece is heard in another key."""
+    return grids.key_number(theory.find_key(score.notes)) != grids.key_number(key)
+
+
+def _opening(desk: Desk, key: Key) -> Codes:
+    """A tonic chord to begin with, of a height that is drawn. (4,) codes."""
+    goals = [low + (high - low) * (0.3 + 0.4 * desk.chance()) for low, high in grids.RANGES]
+    return np.array(home(np.array(goals, dtype=np.int16), key)) - LOW + 1
+
+
 def _drafts(desk: Desk, frame: Frame, key: Key) -> list[Grid]:
     """Several pieces of this length, each with an ending."""
     model = desk.model(composers.CHORALE)
     sampling = replace(chorale.WRITING, temperature=desk.request.temperature or chorale.WRITING.temperature)
     hidden = torch.full((DRAFTS, frame.length, len(VOICES)), HIDDEN)
+    for draft in range(DRAFTS):
+        hidden[draft, :OPEN] = torch.from_numpy(_opening(desk, key))
     bars = frame.length // frame.bar
     phrase = max(4, bars // 8 * 2) * frame.bar if bars >= FORMED else 0
     if phrase:

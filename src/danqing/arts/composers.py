@@ -88,6 +88,10 @@ class Desk:
         self.models[name] = self.catalog.sha256(name)
         return model
 
+    def chance(self) -> float:
+        """A number in [0, 1)."""
+        return float(torch.rand((), generator=self.generator))
+
     def chosen(self, options: Sequence[T]) -> T:
         """One of these, by chance."""
         return options[int(torch.randint(len(options), (), generator=self.generator))]
