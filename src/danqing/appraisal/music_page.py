@@ -140,8 +140,9 @@ class _Page:
         return f"{key.tonic}{_MODES_ZH.get(key.mode, ' ' + key.mode)}" if self.zh else str(key)
 
     def _pitch(self, pitch: int) -> str:
-        fifths = pitches.signature(self.report.key.tonic, self.report.key.mode)
-        step, sign, octave = pitches.spelled(pitch, fifths)
+        key = self.report.key
+        fifths = pitches.signature(key.tonic, key.mode)
+        step, sign, octave = pitches.spelled(pitch, fifths, minor=key.mode == "minor")
         return f"{step}{ {1: '#', -1: 'b', 0: ''}[sign] }{octave}"
 
     def _list(self, items: list[str]) -> str:

@@ -35,12 +35,14 @@ USUAL_BARS = 12
 FORMED = 12  # bars from which on the first phrase comes twice
 DRAFTS = 4  # written side by side
 FILLED = 2  # filled side by side
+MENDED = 2  # drafts that are given another ending, where none has one
 CONTEXT = 384  # steps before a continuation that are read
 OPEN = 4  # steps of the first chord, which says the key to the writer better than the key itself
 CLOSE = 4  # steps of the last chord
 ASTRAY = 3.0  # what a draft in another key than the one asked for counts, in broken rules for each bar
 TONIC_CHORDS = ((0, 4, 7), (0, 3, 7))
 Codes = NDArray[np.int64]
+Ranges = tuple[tuple[int, int], ...]  # MIDI, lowest and highest of each voice
 
 
 # --- new pieces -------------------------------------------------------------------------------------------------------
@@ -102,8 +104,14 @@ def _drafts(desk: Desk, frame: Frame, key: Key) -> list[Grid]:
         count = phrase // frame.bar
         desk.note(f"bar form: bars 1 to {count} come again as bars {count + 1} to {2 * count}")
     written = _write(desk, model, hidden, frame, key, sampling, "writing")
-    codes = written.numpy()
-    return [_ended(desk, one, frame, key) for one in codes]
+    return [_ended(desk, one, frame, key) for one in _at_home(written.numpy(), key)]
+
+
+def _at_home(codes: Codes, key: Key) -> list[Codes]:
+    """The drafts that end on the tonic chord; where none does, the first few, whose ending is to be written anew."""
+    tonic = grids.key_number(key) % 12
+    ended = [one for one in codes if _is_home(grids.pitches_of(one[-1:])[0], tonic)]
+    return ended or list(codes[:MENDED])
 
 
 def _write(
@@ -158,12 +166,18 @@ def home(before: NDArray[np.int16], key: Key) -> tuple[int, ...]:
 
 
 def _fill(
-    desk: Desk, codes: Codes, open_: NDArray[np.bool_], frame: Frame, key: Key, stage: str, **sampling: Any
+    desk: Desk,
+    codes: Codes,
+    open_: NDArray[np.bool_],
+    frame: Frame,
+    key: Key,
+    stage: str,
+    ranges: Ranges = grids.RANGES,
 ) -> Codes:
     """The gaps of several pieces filled: codes (B, T, 4), open_ (T, 4). Returns (B, T, 4)."""
     model = desk.model(composers.ORDERLESS)
-    given = desk.request.temperature
-    chosen = replace(chorale.FILLING, **({"temperature": given} if given else {}), **sampling)
+    temperature = desk.request.temperature or chorale.FILLING.temperature
+    chosen = replace(chorale.FILLING, temperature=temperature, ranges=ranges)
     notes = torch.from_numpy(np.where(open_, HIDDEN, codes))
     known = chorale.frame(frame.length, frame.pickup, frame.bar, grids.key_number(key))
     found: Codes = chorale.fill(model, notes, known, desk.generator, chosen, desk.step(stage)).numpy()
@@ -286,7 +300,7 @@ def continue_(desk: Desk) -> tuple[Score, ...]:
     def draw() -> list[Score]:
         written = _write(desk, model, given, cut, key, sampling, "going on").numpy()
         found = []
-        for one in written:
+        for one in _at_home(written, key):
             grid = _ended(desk, one, cut, key, past - start)
             pitches = np.concatenate([np.full((start, 4), SILENCE, np.int16), grid.pitches])
             held = np.concatenate([np.zeros((start, 4), np.bool_), grid.held])
@@ -331,7 +345,7 @@ def infill(desk: Desk) -> tuple[Score, ...]:
     ranges = _ranges(lines, order, shift)
 
     def draw() -> list[Score]:
-        filled = _fill(desk, np.repeat(codes[None], FILLED, 0), hidden, frame, key, "filling", ranges=ranges)
+        filled = _fill(desk, np.repeat(codes[None], FILLED, 0), hidden, frame, key, "filling", ranges)
         found = []
         for one in filled:
             pitches = grids.pitches_of(one)
@@ -360,7 +374,7 @@ def _places(count: int) -> list[int]:
     return {1: [0], 2: [0, 3], 3: [0, 1, 3], 4: [0, 1, 2, 3]}[count]
 
 
-def _ranges(lines: Sequence[Line], order: Sequence[int], shift: int) -> tuple[tuple[int, int], ...]:
+def _ranges(lines: Sequence[Line], order: Sequence[int], shift: int) -> Ranges:
     """What each voice may sing: a choir's range, and what its line covers anyway."""
     found = list(grids.RANGES)
     for voice, line in zip(order, lines, strict=True):

@@ -184,11 +184,11 @@ def read_key(text: str) -> Key:
     """A key as people write it: "g-minor", "G minor", "Gm", "Bb", "d-dorian", "降B大调". Raises BadRequest."""
     plain = text.strip().replace("♭", "b").replace("♯", "#").replace("大调", " major").replace("小调", " minor")
     plain = re.sub(r"^([降升])([A-Ga-g])", lambda m: m[2] + {"降": "b", "升": "#"}[m[1]], plain)
-    found = re.fullmatch(r"([A-Ga-g])(#|b|-?sharp|-?flat)?[\s_-]*([A-Za-z]*)", plain)
+    found = re.fullmatch(r"([A-Ga-g])(#|b|[\s-]?sharp|[\s-]?flat)?[\s_-]*([A-Za-z]*)", plain)
     how = "a key is a tonic and a mode, g-minor, Bb-major, d-dorian"
     if not found:
         raise BadRequest(f"--key is {text!r}; {how}")
-    tonic = found[1].upper() + {"s": "#", "#": "#", "f": "b", "b": "b"}.get((found[2] or " ").strip("-")[:1], "")
+    tonic = found[1].upper() + {"s": "#", "#": "#", "f": "b", "b": "b"}.get((found[2] or " ").strip("- ")[:1], "")
     word = found[3]
     mode = {"": "major", "m": "minor", "M": "major"}.get(word, "")
     mode = mode or next((m for m in MODES if len(word) > 2 and m.startswith(word.casefold())), "")

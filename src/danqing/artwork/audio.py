@@ -194,7 +194,8 @@ def _room() -> Wave:
     for delay, loud in ((0.011, 5.0), (0.017, 4.0), (0.023, 3.2), (0.031, 2.4), (0.043, 1.8)):
         for side in (0, 1):
             tail[int((delay + 0.0013 * side) * RATE), side] += loud * (1 if (side + int(delay * 1000)) % 2 else -1)
-    return (tail / np.sqrt(np.sum(tail**2))).astype(np.float32)
+    room: Wave = (tail / np.sqrt(np.sum(tail**2))).astype(np.float32)
+    return room
 
 
 def _normalised(samples: Wave) -> Wave:
@@ -206,7 +207,8 @@ def _normalised(samples: Wave) -> Wave:
     fade = min(int(0.4 * RATE), len(mix))
     mix[len(mix) - fade :] *= np.linspace(1, 0, fade)[:, None] ** 2
     peak = float(np.max(np.abs(mix)))
-    return (mix * (PEAK / peak if peak > 0 else 1.0)).astype(np.float32)
+    normalised: Wave = (mix * (PEAK / peak if peak > 0 else 1.0)).astype(np.float32)
+    return normalised
 
 
 # --- the instruments --------------------------------------------------------------------------------------------------

@@ -529,7 +529,8 @@ class _Writer:
         return pitches.signature(key.tonic, key.mode) if key else 0
 
     def _spelled(self, pitch: int, onset: Fraction) -> tuple[str, int, int]:
-        return pitches.spelled(pitch, self._fifths(onset))
+        key = self.score.key_at(onset)
+        return pitches.spelled(pitch, self._fifths(onset), minor=key is not None and key.mode == "minor")
 
     def _ticks(self, length: Fraction) -> int:
         return round(length * self.divisions)
