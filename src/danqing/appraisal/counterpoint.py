@@ -2,7 +2,7 @@
 
 As harmony is taught (Aldwell & Schachter, "Harmony and Voice Leading"): parallel and hidden fifths and octaves, crossed
 voices, spacing, ranges, leaps, the leading note. Shared with nothing that writes. Bach himself breaks each of them now
-and then; `docs/guide/compose.md` says how often.
+and then: `docs/guide/compose.md` says how often.
 """
 
 from __future__ import annotations

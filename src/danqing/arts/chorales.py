@@ -72,7 +72,7 @@ def _score(grid: Grid, key: Key, tempo: float) -> Score:
 
 
 def _faults(score: Score, key: Key) -> float:
-    """Rules broken in a bar; Bach has about one and a half."""
+    """Rules broken in a bar; Bach breaks one in four bars."""
     bars = score.bars()
     judged = counterpoint.judge([score.of(v) for v in range(len(VOICES))], bars, [key], bool(score.pickup))
     return len(judged.faults) / max(1, len(bars) - 1)
@@ -89,6 +89,11 @@ def _opening(desk: Desk, key: Key) -> Codes:
     return np.array(home(np.array(goals, dtype=np.int16), key)) - LOW + 1
 
 
+def _last_bass(key: Key) -> int:
+    """The code of the bass's last note: the tonic, where basses like to end."""
+    return next(pitch for pitch in range(43, 55) if pitch % 12 == grids.key_number(key) % 12) - LOW + 1
+
+
 def _drafts(desk: Desk, frame: Frame, key: Key) -> list[Grid]:
     """Several pieces of this length, each with an ending."""
     model = desk.model(composers.CHORALE)
@@ -96,6 +101,7 @@ def _drafts(desk: Desk, frame: Frame, key: Key) -> list[Grid]:
     hidden = torch.full((DRAFTS, frame.length, len(VOICES)), HIDDEN)
     for draft in range(DRAFTS):
         hidden[draft, :OPEN] = torch.from_numpy(_opening(desk, key))
+    hidden[:, -CLOSE:, 3] = _last_bass(key)
     bars = frame.length // frame.bar
     phrase = max(4, bars // 8 * 2) * frame.bar if bars >= FORMED else 0
     if phrase:
@@ -255,8 +261,7 @@ def _cadence(codes: Codes, last: Note, key: Key) -> None:
     tonic = grids.key_number(key) % 12
     tones = TONIC_CHORDS[grids.key_number(key) >= 12]
     if (last.pitch - tonic) % 12 in tones:
-        bass = next(pitch for pitch in range(43, 56) if pitch % 12 == tonic)
-        codes[max(round(last.onset / STEP), len(codes) - CLOSE) :, 3] = bass - LOW + 1
+        codes[max(round(last.onset / STEP), len(codes) - CLOSE) :, 3] = _last_bass(key)
 
 
 def _key(desk: Desk, score: Score, notes: Sequence[Note], shift: int = 0) -> Key:
@@ -289,6 +294,7 @@ def continue_(desk: Desk) -> tuple[Score, ...]:
     past = int(end / STEP)
     codes = np.full((frame.length, len(VOICES)), HIDDEN, dtype=np.int64)
     codes[:past] = grids.codes(sources.laid(lines, past, shift))
+    codes[-CLOSE:, 3] = _last_bass(key)
     start = max(0, (past - CONTEXT - frame.pickup) // frame.bar * frame.bar + frame.pickup)
     cut = Frame(frame.length - start, frame.pickup if not start else 0, frame.bar)
     model = desk.model(composers.CHORALE)
