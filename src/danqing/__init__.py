@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from danqing.artwork.request import Step
     from danqing.artwork.shelf import Shelf
     from danqing.errors import DanqingError
-    from danqing.studio import Creation, appraise, create, create_all, stylize, write
+    from danqing.studio import Creation, appraise, compose, create, create_all, stylize, write
 
 __all__ = [
     "Artwork",
@@ -24,6 +24,7 @@ __all__ = [
     "Step",
     "__version__",
     "appraise",
+    "compose",
     "create",
     "create_all",
     "stylize",
@@ -37,6 +38,7 @@ _HOMES = {
     "Shelf": "danqing.artwork.shelf",
     "Step": "danqing.artwork.request",
     "appraise": "danqing.studio",
+    "compose": "danqing.studio",
     "create": "danqing.studio",
     "create_all": "danqing.studio",
     "stylize": "danqing.studio",

@@ -113,8 +113,25 @@ def write(*, on_step: OnStep = ignore, shelf: Shelf | None = None, **options: An
     return create(Write(**options), on_step=on_step, shelf=shelf)
 
 
+def compose(*, on_step: OnStep = ignore, shelf: Shelf | None = None, **options: Any) -> Creation:
+    """Music: a new piece, or one gone on with (`continue_`), harmonised, filled in, restyled.
+
+    options: the fields of `danqing.arts.compose.Compose`: style, bars, key, metre, tempo, mood, continue_, harmonize,
+    infill, bars_range, restyle, blend, temperature, seed. For several at once: `create_all(Compose(count=3, …))`.
+    """
+    from danqing.arts.compose import TASKS, Compose
+
+    for task in TASKS:
+        if isinstance(options.get(task), str):
+            options[task] = Path(options[task])
+    if options.get("blend"):
+        first, second = options["blend"]
+        options["blend"] = (Path(first), Path(second))
+    return create(Compose(**options), on_step=on_step, shelf=shelf)
+
+
 def appraise(file: str | Path, *, on_step: OnStep = ignore, **options: Any) -> arts.Report:
-    """What a text is: its form and every rule of it, its sounds, images and moods, what of it was there before.
+    """What a text or a piece of music is: its form and the rules of it, kept or broken, what of it was there before.
 
     options: the other fields of `danqing.arts.appraise.Appraise`: form, rhyme, language.
     """

@@ -148,3 +148,10 @@ def test_keys_of_real_tunes_are_found():
 
 def _same(a: Key, b: Key) -> bool:
     return (pitches.pitch_class(a.tonic), a.mode) == (pitches.pitch_class(b.tonic), b.mode)
+
+
+def test_the_leading_note_of_a_minor_key_is_raised():
+    assert pitches.spelled(66, -2, minor=True)[:2] == ("F", 1)  # G minor
+    assert pitches.spelled(61, -2, minor=True)[:2] == ("C", 1)
+    assert pitches.spelled(63, -2, minor=True)[:2] == ("E", -1)
+    assert theory.name_chord((54, 57, 60), key=Key(F(0), "G", "minor")) == "F#dim"

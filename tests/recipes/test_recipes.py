@@ -120,9 +120,8 @@ def songs(tmp_path_factory):
 def material(name, request):
     """Data that the recipe can be trained on."""
     kind = {"story": "stories"} | dict.fromkeys(("poet", "poet_lstm", "reviser", "origins"), "poems")
-    kind |= dict.fromkeys(("chorale", "chorale_orderless"), "grids") | dict.fromkeys(
-        ("folk", "folk_lstm", "folk_tuned"), "songs"
-    )
+    kind |= dict.fromkeys(("chorale", "chorale_orderless", "tune_origins"), "grids")
+    kind |= dict.fromkeys(("folk", "folk_lstm", "folk_tuned"), "songs")
     return request.getfixturevalue(kind.get(name, "pictures"))
 
 

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from danqing.compute.device import Compute
 
 # Verb, which is also the module here → its request's class.
-REQUESTS: Mapping[str, str] = {"stylize": "Stylize", "write": "Write"}  # what comes back is a work, or several
+REQUESTS: Mapping[str, str] = {  # what comes back is a work, or several
+    "stylize": "Stylize",
+    "write": "Write",
+    "compose": "Compose",
+}
 REPORTS: Mapping[str, str] = {"appraise": "Appraise"}  # what comes back is a report for each file
-TEXTS = frozenset({"write"})  # arts whose works are texts; all others make pictures
-
+MEDIA: Mapping[str, str] = {"write": "text", "compose": "music"}  # what an art's works are; all others make pictures
 
 _ALL = {**REQUESTS, **REPORTS}
 
@@ -73,8 +76,8 @@ def names() -> tuple[str, ...]:
 
 
 def media(verb: str) -> str:
-    """What an art's works are: "picture" or "text"."""
-    return "text" if verb in TEXTS else "picture"
+    """What an art's works are: "picture", "text" or "music"."""
+    return MEDIA.get(verb, "picture")
 
 
 def module(verb: str) -> Any:

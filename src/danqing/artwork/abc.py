@@ -572,21 +572,21 @@ class _Writer:
                 out.append(f"({sign.tuplet[0]}:{sign.tuplet[1]}:{count}")
             if symbol is not None:
                 out.append(f'"{_line(symbol.name)}"')
-            out.append(self._sign(sign, fifths))
+            out.append(self._sign(sign, fifths, key is not None and key.mode == "minor"))
         return "".join(out)
 
-    def _sign(self, sign: Sign, fifths: int) -> str:
+    def _sign(self, sign: Sign, fifths: int, minor: bool) -> str:
         length = sign.value * (2 - Fraction(1, 2**sign.dots)) / self.unit
         if not sign.notes:
             full = sign.duration if sign.duration != sign.value * (2 - Fraction(1, 2**sign.dots)) else None
             length = full / self.unit if full and not sign.tuplet else length
             return ("x" if sign.hidden else "z") + _written(length)
-        names = [self._name(note, fifths) for note in sign.notes]
+        names = [self._name(note, fifths, minor) for note in sign.notes]
         text = names[0] if len(names) == 1 else f"[{''.join(names)}]"
         return text + _written(length) + ("-" if sign.tied_to else "")
 
-    def _name(self, note: Note, fifths: int) -> str:
-        step, alter, octave = pitches.spelled(note.pitch, fifths)
+    def _name(self, note: Note, fifths: int, minor: bool) -> str:
+        step, alter, octave = pitches.spelled(note.pitch, fifths, minor=minor)
         inherited = self.signs.get(step, _signature(fifths).get(step, 0))
         sign = ""
         if alter != inherited:

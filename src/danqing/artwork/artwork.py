@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from danqing.artwork import audio, files, image, literature, notation, scores
+from danqing.artwork import files, image, literature, publishing
 from danqing.artwork.image import Picture
 from danqing.artwork.literature import Writing
 from danqing.artwork.music import Score
 from danqing.artwork.provenance import Provenance
-from danqing.errors import BadRequest
 
 Content = Picture | Writing | Score  # the methods of Artwork and the shelf's preview are what asks which
 
@@ -35,13 +34,13 @@ class Artwork:
         if isinstance(self.content, Picture):
             return image.encode_bytes(self.content, suffix, self.provenance, quality=quality)
         if isinstance(self.content, Score):
-            return _encode_score(self.content, suffix, self.provenance)
+            return publishing.encode_bytes(self.content, suffix, self.provenance)
         return literature.encode_bytes(self.content, suffix, self.provenance)
 
     def save(self, path: str | Path, *, force: bool = False, quality: int = 92) -> Path:
         """Writes the work, whole or not at all, in the format of the suffix; returns the path.
 
-        A text in .txt or .md, and a score as notes, has its provenance beside it, in NAME.txt.json.
+        A text in .txt or .md and music as notes have their provenance beside them, in NAME.txt.json.
         Raises BadRequest for a suffix that we do not write, OutputExists unless `force`, NotWritable.
         """
         path = Path(path)
@@ -49,37 +48,8 @@ class Artwork:
             literature.save(self.content, path, self.provenance, force=force)
             return path
         if isinstance(self.content, Score):
-            _save_score(self.content, path, self.provenance, force=force)
-            return path
+            return publishing.save(self.content, path, self.provenance, force=force)
         image.output_format(path)
         files.check_output(path, force=force)  # before the encoding, which takes seconds for a large picture
         files.write(self.encode(path.suffix, quality=quality), path, force=force)
         return path
-
-
-def _encode_score(score: Score, suffix: str, provenance: Provenance) -> bytes:
-    """A score as notes, as a printed page or as sound, by the suffix."""
-    kind = _score_suffix(Path("score" + suffix))
-    if kind in notation.SUFFIXES:
-        return notation.encode_pages(score, kind, provenance)[0]
-    if kind in audio.SUFFIXES:
-        return audio.encode(audio.render(score), kind, provenance, title=score.title, artist=score.composer)
-    return scores.encode_bytes(score, kind, provenance)
-
-
-def _save_score(score: Score, path: Path, provenance: Provenance, *, force: bool) -> None:
-    kind = _score_suffix(path)
-    if kind in notation.SUFFIXES:
-        notation.save(score, path, provenance, force=force)
-    elif kind in audio.SUFFIXES:
-        audio.save(score, path, provenance, force=force)
-    else:
-        scores.save(score, path, provenance, force=force)
-
-
-def _score_suffix(path: Path) -> str:
-    suffix = path.suffix.lower()
-    known = (*scores.WRITTEN, *notation.SUFFIXES, *audio.SUFFIXES)
-    if suffix not in known:
-        raise BadRequest(f"{path} ends in {path.suffix or 'no suffix'!r}; music is written as {', '.join(known)}")
-    return suffix

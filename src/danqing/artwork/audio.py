@@ -164,8 +164,7 @@ def _rise(count: int) -> Wave:
 def _fall(count: int) -> Wave:
     """A release: exponential, brought to nothing at its end."""
     place = np.linspace(0, 1, count)
-    fall: Wave = (np.exp(-5 * place) * (1 - place)).astype(np.float32)
-    return fall
+    return (np.exp(-5 * place) * (1 - place)).astype(np.float32)
 
 
 def _in_a_room(dry: Wave) -> Wave:
@@ -208,8 +207,8 @@ def _normalised(samples: Wave) -> Wave:
     fade = min(int(0.4 * RATE), len(mix))
     mix[len(mix) - fade :] *= np.linspace(1, 0, fade)[:, None] ** 2
     peak = float(np.max(np.abs(mix)))
-    even: Wave = (mix * (PEAK / peak if peak > 0 else 1.0)).astype(np.float32)
-    return even
+    normalised: Wave = (mix * (PEAK / peak if peak > 0 else 1.0)).astype(np.float32)
+    return normalised
 
 
 # --- the instruments --------------------------------------------------------------------------------------------------

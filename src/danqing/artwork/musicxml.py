@@ -530,8 +530,7 @@ class _Writer:
 
     def _spelled(self, pitch: int, onset: Fraction) -> tuple[str, int, int]:
         key = self.score.key_at(onset)
-        minor = key is not None and key.mode == "minor"  # whose fourth is raised more often than its second lowered
-        return pitches.spelled(pitch, self._fifths(onset) + minor)
+        return pitches.spelled(pitch, self._fifths(onset), minor=key is not None and key.mode == "minor")
 
     def _ticks(self, length: Fraction) -> int:
         return round(length * self.divisions)

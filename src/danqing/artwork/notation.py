@@ -137,9 +137,9 @@ def _standing_alone(text: str, score: Score, layout: Layout, provenance: Provena
             composer = ET.SubElement(head, f"{{{SVG}}}text", where | {"text-anchor": "end"})
             composer.text = score.composer
     for parent in list(root.iter()):
-        for place, child in enumerate(list(parent)):
+        for number, child in enumerate(list(parent)):
             if child.tag == f"{{{SVG}}}text":
-                parent[place] = _flat(child)
+                parent[number] = _flat(child)
     title = ET.Element(f"{{{SVG}}}title")
     title.text = score.title or "score"
     root.insert(0, title)

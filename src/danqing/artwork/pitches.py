@@ -42,15 +42,17 @@ def moved_chord(name: str, semitones: int) -> str:
     return f"{head}/{moved(bass, semitones)}" if slash and _NAME.fullmatch(bass) else root
 
 
-def spelled(pitch: int, fifths: int) -> tuple[str, int, int]:
+def spelled(pitch: int, fifths: int, *, minor: bool = False) -> tuple[str, int, int]:
     """How a pitch is written in a key: (step C to B, alteration −1 to 1, octave of scientific notation).
 
-    fifths: the key's sharps, or flats below 0. Of the notes outside the key, the raised fourth, first and fifth (the
-    leading note of the relative minor) are sharps, the lowered seventh and third are flats.
+    fifths: the key's sharps, or flats below 0. Of the notes outside a major key the raised fourth, first and fifth (the
+    leading note of the relative minor) are sharps, the lowered seventh and third are flats. minor: its sixth and
+    seventh degrees are raised, so that the leading note of G minor is F sharp.
     """
+    centre = fifths + (3.5 if minor else 2.5)
     best = min(
         ((step, sign) for step in STEPS for sign in (-1, 0, 1) if (STEPS[step] + sign - pitch) % 12 == 0),
-        key=lambda name: abs(_place(*name) - fifths - 2.5),
+        key=lambda name: abs(_place(*name) - centre),
     )
     return best[0], best[1], (pitch - best[1] - STEPS[best[0]]) // 12 - 1
 

@@ -32,7 +32,7 @@ from danqing.errors import BadRequest, NotWritable, Unavailable, UnknownName
 PREVIEW_SIDE = 384  # px, longer side
 SHORT = 8  # hex digits of a work's name; more where two works share them
 BUSY_S = 30.0  # how long a process waits for another one's write
-_SUFFIXES = {"picture": ".png", "text": ".txt", "music": ".mid"}  # what a work is kept as
+_SUFFIXES = {"picture": ".png", "text": ".txt", "music": ".musicxml"}  # what a work is kept as
 ORPHAN_AGE_S = 3600.0  # a file without a row is somebody's unfinished add until it is this old
 
 # One entry for each version of the schema, oldest first; a shelf runs those that it has not seen. Never edit an entry.
@@ -65,8 +65,8 @@ class Work:
     verb: str
     title: str
     media: str  # "picture", "text" or "music"
-    width: int | None  # px; None for what is no picture
-    height: int | None  # px; None for what is no picture
+    width: int | None  # px; None for a text or music
+    height: int | None  # px; None for a text or music
     seed: int | None
     provenance: Provenance
     path: Path  # the file, lossless and with provenance inside, or beside it where the format has no room
@@ -104,7 +104,7 @@ class Shelf:
     def add(self, artwork: Artwork, *, suffix: str = "") -> Work:
         """Keeps a work and returns it as it stands on the shelf; the same content again gives the same work.
 
-        suffix: the file's format; .png for a picture, .txt for a text and .mid for music unless given.
+        suffix: the file's format; .png for a picture, .txt for a text and .musicxml for music unless given.
         Raises NotWritable when the disk is full or the shelf may not be written.
         """
         suffix = suffix or _SUFFIXES[artwork.media]

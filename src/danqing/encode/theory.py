@@ -229,13 +229,14 @@ def _named(profile: NDArray[np.float64], bass: int, key: Key | None) -> str:
     best = int(np.argmax(value))
     root, suffix = best % 12, list(QUALITIES)[best // 12]
     fifths = pitches.signature(key.tonic, key.mode) if key else 0
-    name = _spelled(root, fifths)
+    minor = key is not None and key.mode == "minor"
+    name = _spelled(root, fifths, minor)
     inside = _TEMPLATES[best, bass] > 0
-    return name + suffix + (f"/{_spelled(bass, fifths)}" if bass != root and inside else "")
+    return name + suffix + (f"/{_spelled(bass, fifths, minor)}" if bass != root and inside else "")
 
 
-def _spelled(pitch_class: int, fifths: int) -> str:
-    step, sign, _ = pitches.spelled(60 + pitch_class, fifths - 1)  # roots outside the key lie on its flat side
+def _spelled(pitch_class: int, fifths: int, minor: bool) -> str:
+    step, sign, _ = pitches.spelled(60 + pitch_class, fifths - 1, minor=minor)  # roots lie on the flat side
     return step + {1: "#", -1: "b", 0: ""}[sign]
 
 

@@ -231,14 +231,15 @@ def to_tokens(tune: Tune) -> list[int]:
             tokens += [BAR] if at == 0 and here else []
             if at + event.ticks > tune.bar:
                 raise BadRequest(f"a note of {event.ticks} ticks crosses the bar line; it is to be tied there")
-            tokens += _event_tokens(event, tune.tonic)
+            tokens += event_tokens(event, tune.tonic)
             here += event.ticks
         tokens.append(REPEAT if section.repeated else DOUBLE)
     _check_triplets(tokens)
     return [*tokens, LAST]
 
 
-def _event_tokens(event: Event, tonic: int) -> list[int]:
+def event_tokens(event: Event, tonic: int) -> list[int]:
+    """A chord symbol, where one stands over it, the sound, its length. Raises BadRequest for what has no token."""
     code = chord_code(event.chord, tonic) if event.chord else None
     head = [_OF_CHORD[code]] if code is not None else []
     length = _OF_LENGTH.get(event.ticks)

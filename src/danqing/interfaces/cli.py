@@ -69,6 +69,25 @@ class KeepingText:
 
 
 @dataclass(frozen=True)
+class KeepingMusic:
+    """What every verb that makes music understands."""
+
+    output: Annotated[
+        Path | None,
+        Flag(
+            "where to save the music as well as on the shelf: .mid .musicxml .mxl .abc .json, printed .svg .png, heard "
+            ".wav .mp3",
+            "FILE",
+            "-o,--output",
+        ),
+    ] = None
+    force: Annotated[bool, Flag("replace files that are there already")] = False
+
+
+KEEPING: dict[str, type[Any]] = {"picture": Keeping, "text": KeepingText, "music": KeepingMusic}  # by the art's media
+
+
+@dataclass(frozen=True)
 class Voice:
     """How one run speaks: to people or to programs."""
 
@@ -121,7 +140,7 @@ def verb(name: str, *groups: type[Any], help: str) -> Callable[[Run], Run]:
 # --- making works -----------------------------------------------------------------------------------------------------
 
 
-def make(voice: Voice, request: object, keeping: Keeping | KeepingText) -> None:
+def make(voice: Voice, request: object, keeping: Keeping | KeepingText | KeepingMusic) -> None:
     """Any verb that makes a work: check where it goes, make it while the person watches, save it, say where it is."""
     outputs = _outputs(keeping.output, getattr(request, "count", 1))
     media = arts.media(arts.verb_of(request))
@@ -155,6 +174,8 @@ def make(voice: Voice, request: object, keeping: Keeping | KeepingText) -> None:
             if media == "text":
                 _tell_text(voice, work, facts["path"], seconds)
                 continue
+            for remark in work.provenance.notes if media == "music" else ():
+                voice.note(remark)
             voice.say(facts["path"])
             voice.note(f"{work.title}, {_size(work)}, seed {work.seed}, {seconds:.1f} s, on the shelf: {work.id}")
 
@@ -175,13 +196,17 @@ def _outputs(output: Path | None, count: int) -> list[Path | None]:
     return [output.with_name(f"{output.stem}-{number}{output.suffix}") for number in range(1, count + 1)]
 
 
-def _check_places(keeping: Keeping | KeepingText, outputs: Sequence[Path | None], media: str = "picture") -> None:
+def _check_places(
+    keeping: Keeping | KeepingText | KeepingMusic, outputs: Sequence[Path | None], media: str = "picture"
+) -> None:
     """Before any work is done: can the outputs be written?"""
-    from danqing.artwork import files, image, literature
+    from danqing.artwork import files, image, literature, publishing
 
     for path in outputs:
         if path is not None and media == "text":
             literature.check_output(path, force=keeping.force)
+        if path is not None and media == "music":
+            publishing.check_output(path, force=keeping.force)
     for path in [*(outputs if media == "picture" else ()), getattr(keeping, "preview", None)]:
         if path is not None:
             image.output_format(path)
@@ -190,10 +215,9 @@ def _check_places(keeping: Keeping | KeepingText, outputs: Sequence[Path | None]
 
 def _making(name: str) -> None:
     request = arts.request_class(name)
-    keeps = KeepingText if arts.media(name) == "text" else Keeping
 
-    @verb(name, request, keeps, help=(request.__doc__ or "").strip())
-    def run(voice: Voice, asked: object, keeping: Keeping | KeepingText) -> None:
+    @verb(name, request, KEEPING[arts.media(name)], help=(request.__doc__ or "").strip())
+    def run(voice: Voice, asked: object, keeping: Keeping | KeepingText | KeepingMusic) -> None:
         make(voice, asked, keeping)
 
 
@@ -304,8 +328,8 @@ def show(voice: Voice, asked: Show) -> None:
 
 
 def _size(work: Any) -> str:
-    """How large a work is, in a word: 768×512 px; of a text its kind."""
-    return "text" if work.width is None else f"{work.width}×{work.height} px"
+    """How large a work is, in a word: 768×512 px; of what is no picture its kind."""
+    return str(work.media) if work.width is None else f"{work.width}×{work.height} px"
 
 
 def _as_dict(work: Any) -> dict[str, Any]:

@@ -1,0 +1,308 @@
+"""Folk tunes, one voice with chord symbols: new, gone on with, with bars written anew.
+
+A tune is written token by token (`techniques.decoding.sample`) under `encode.tunes.Grammar`, which keeps its bars, its
+range and its ending; several drafts side by side, the likeliest kept. New tunes have sections that come twice: AABB.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from danqing.arts import composers, sources
+from danqing.arts.compose import MOODS, STYLES, bar_length, read_metre
+from danqing.arts.composers import Desk
+from danqing.artwork.music import Chord, Key, Note, Score
+from danqing.encode import tunes
+from danqing.encode.text import END
+from danqing.encode.tunes import DOUBLE, LAST, REPEAT, TICKS, TIE, VOCABULARY, Grammar, State, Tune
+from danqing.errors import BadRequest
+from danqing.techniques import decoding
+
+DRAFTS = 6
+USUAL_BARS = 32  # sixteen, each section heard twice
+TEMPOS = {"jig": 168.0, "slip-jig": 168.0, "reel": 180.0, "polka": 132.0, "hornpipe": 160.0, "waltz": 138.0,
+          "march": 112.0, "strathspey": 120.0, "air": 84.0, "carol": 96.0, "": 120.0}  # fmt: skip
+TOKENS_A_BAR = 40  # at most, about
+LENGTHS = {VOCABULARY.id(f"<{ticks}>"): ticks for ticks in (*tunes.LENGTHS, *tunes.THIRDS)}
+
+
+@dataclass(frozen=True)
+class Within:
+    """A grammar from a state on, without some tokens, until a place: for passages of tunes that are there."""
+
+    grammar: Grammar
+    begin: State
+    banned: frozenset[int] = frozenset()
+    until: int = 0  # ticks since the section began at which all is written; 0: the grammar says
+    first: frozenset[int] = frozenset()  # tokens that may not come first
+    _masks: dict[State, NDArray[np.bool_]] = field(default_factory=dict, compare=False, repr=False)
+
+    def start(self) -> State:
+        """See `decoding.Constraint.start`."""
+        return self.begin
+
+    def allowed(self, state: State) -> NDArray[np.bool_]:
+        """See `decoding.Constraint.allowed`."""
+        if state not in self._masks:
+            mask = self.grammar.allowed(state).copy()
+            mask[list(self.banned)] = False
+            if state == self.begin:
+                mask[list(self.first)] = False
+            if self.until and state.stage == "length":
+                for token, ticks in LENGTHS.items():
+                    whole = ticks * ((state.thirds[0] or 3) if ticks in tunes.THIRDS else 1)
+                    mask[token] &= whole <= self.until - state.at
+            self._masks[state] = mask
+        return self._masks[state]
+
+    def advance(self, state: State, token: int) -> State:
+        """See `decoding.Constraint.advance`."""
+        return self.grammar.advance(state, token)
+
+    def finished(self, state: State) -> bool:
+        """See `decoding.Constraint.finished`."""
+        if self.until:
+            return state.stage == "event" and state.at >= self.until
+        return self.grammar.finished(state)
+
+
+# --- new tunes --------------------------------------------------------------------------------------------------------
+
+
+def new(desk: Desk) -> tuple[Score, ...]:
+    """New tunes; of 32 bars, 48 or 64 each section comes twice."""
+    request = desk.request
+    kind = request.kind or _suits(desk)
+    kinds = STYLES["folk"].kinds
+    metre = read_metre(
+        request.metre or desk.chosen(kinds[kind] if kind not in ("", "air", "carol") else ("4/4", "3/4", "6/8"))
+    )
+    key = desk.key
+    bars = request.bars or USUAL_BARS
+    twice = bars >= 32 and bars % 16 == 0
+    written = bars // 2 if twice else bars
+    tonic = tunes.pitch_class(key.tonic)
+    prompt = tunes.prompt(*metre, key.mode, tonic, kind.replace("-", " "), True)
+    bar = int(bar_length(metre) * TICKS)
+    phrase = 8 if written % 8 == 0 else 4
+    grammar = Grammar(bar, tunes.tonic_of(key), True, written, phrase=phrase, least=min(phrase, written))
+    rules = Within(grammar, grammar.start(), frozenset({DOUBLE if twice else REPEAT}))
+    tempo = desk.tempo(TEMPOS[kind])
+
+    def draw() -> list[Score]:
+        found = []
+        for tokens in _written(desk, prompt, rules, written):
+            tune = tunes.from_tokens(tokens, key, *metre, kind.replace("-", " "))
+            found.append(_titled(tunes.to_score(tune, tempo), kind, key))
+        return found
+
+    def copied(score: Score) -> bool:
+        return desk.copied(score.notes, score.meters[0].bar) is not None
+
+    return tuple(desk.drawn(draw, copied, "tunes"))
+
+
+def _suits(desk: Desk) -> str:
+    """A kind of tune that suits the mood, and the metre where one was given."""
+    kinds, metre = STYLES["folk"].kinds, desk.request.metre
+    if desk.request.feeling:
+        kind = MOODS[desk.request.feeling][2]
+        return kind if not metre or metre in kinds[kind] else "air"
+    fits = [kind for kind in ("reel", "jig", "hornpipe", "waltz") if not metre or metre in kinds[kind]]
+    return desk.chosen(fits) if fits else "air"
+
+
+def _titled(score: Score, kind: str, key: Key) -> Score:
+    return replace(score, title=f"{(kind or 'tune').replace('-', ' ').capitalize()} in {key}")
+
+
+def _written(desk: Desk, prompt: Sequence[int], rules: Any, bars: int) -> list[tuple[int, ...]]:
+    """The tokens of several drafts, the likeliest first."""
+    model = desk.model(composers.FOLK)
+    sampling = decoding.Sampling(temperature=desk.request.temperature or 0.95, min_p=0.03)
+    limit = TOKENS_A_BAR * bars
+    tell = desk.step("writing")
+    drafts = decoding.sample(
+        model, prompt, rules, sampling, DRAFTS, desk.generator, VOCABULARY.id(END), limit,
+        lambda number, tokens: tell(min(len(tokens), limit), limit) if number == 0 else None,
+    )  # fmt: skip
+    whole = [draft for draft in decoding.ranked(drafts) if draft.finished]
+    return [draft.tokens for draft in whole]
+
+
+# --- tunes that are there ---------------------------------------------------------------------------------------------
+
+
+def continue_(desk: Desk) -> tuple[Score, ...]:
+    """The tune, and after it more bars that end it on its tonic."""
+    source, line = _single(desk)
+    bars = desk.request.bars or 8
+    end = max(note.end for note in line)
+    tune, key, shift = _tune(desk, source, line)
+    past = _ticks(end)
+    total = -(-past // tune.bar) + bars
+    grammar = _grammar(tune, key, total)
+    prompt, state = _before(desk, tune, grammar, past)
+    rules = Within(grammar, replace(state, sounding=None), frozenset({REPEAT}), first=frozenset({TIE}))
+
+    def draw() -> list[Score]:
+        found = []
+        for tokens in _written(desk, prompt, rules, bars):
+            notes, chords = _heard(tokens, tune, past)
+            stop = Fraction(total * tune.bar, TICKS)
+            names = (*(c for c in source.chords if c.onset < end), *chords)
+            found.append(
+                replace(source, notes=(*source.notes, *_played(notes, line, shift)), chords=names, length=stop)
+            )
+        return found
+
+    def copied(score: Score) -> bool:
+        return desk.copied(score.notes, sources.meter(source).bar, since=end) is not None
+
+    made = desk.drawn(draw, copied, "continuations")
+    return tuple(desk.with_tempo(replace(score, title=score.title or f"Tune in {key}")) for score in made)
+
+
+def infill(desk: Desk) -> tuple[Score, ...]:
+    """The tune with the notes that lie wholly inside some bars written anew; every other note stays as it is.
+
+    The model knows what comes before; of the drafts the one is kept after which what follows is likeliest.
+    """
+    source, line = _single(desk)
+    start, stop = sources.bar_span(source, *desk.request.range)
+    kept = tuple(note for note in line if note.onset < start or note.end > stop)
+    before = [note for note in kept if note.onset < start]
+    after = [note for note in kept if note.onset >= start]
+    start = max([start, *(note.end for note in before)])
+    stop = min([stop, *(note.onset for note in after)])
+    first, until = _ticks(start), _ticks(stop, up=False)
+    if until - first < TICKS // 2:
+        raise BadRequest(
+            f"--bars-range is {desk.request.bars_range}, and notes from outside sound through all of it; give more bars"
+        )
+    tune, key, shift = _tune(desk, source, line)
+    bars = -(-(until - first) // tune.bar)
+    grammar = _grammar(tune, key, -(-until // tune.bar) + bool(after or until % tune.bar))
+    grammar = replace(grammar, ends_on_tonic=not (after or until % tune.bar))
+    prompt, state = _before(desk, tune, grammar, first)
+    never = frozenset({REPEAT, DOUBLE, LAST})
+    rules = Within(grammar, replace(state, sounding=None), never, until, frozenset({TIE}))
+
+    def draw() -> list[Score]:
+        found = []
+        for tokens in _written(desk, prompt, rules, bars):
+            notes, _ = _heard(tokens, tune, first)
+            found.append(source.with_notes((*kept, *_played(notes, line, shift))))
+        return sorted(found, key=lambda score: -_fit(desk, score, key))
+
+    def copied(score: Score) -> bool:
+        return desk.copied(score.between(start, stop), sources.meter(source).bar) is not None
+
+    return tuple(desk.with_tempo(score) for score in desk.drawn(draw, copied, "fillings"))
+
+
+def _single(desk: Desk) -> tuple[Score, sources.Line]:
+    """The piece and its one line. Raises BadRequest where it has more."""
+    lines = sources.voices(desk.source)
+    if len(lines) != 1:
+        raise BadRequest(
+            f"--style folk is for one voice and the piece has {len(lines)}; use --style chorale, or give its melody"
+        )
+    return desk.source, lines[0]
+
+
+def _ticks(time: Fraction, up: bool = True) -> int:
+    """The sixteenth at a time or, where it lies between two, the one after (or before)."""
+    quarters = time * 4
+    whole = -(-quarters // 1) if up else quarters // 1
+    return int(whole) * TICKS // 4
+
+
+def _tune(desk: Desk, source: Score, line: sources.Line) -> tuple[Tune, Key, int]:
+    """What the model reads of a piece: one section, sixteenths, whole bars; and by how many octaves it was moved."""
+    key = desk.key if desk.request.key else sources.key(source, line)
+    plain = Score(line, source.parts, meters=(sources.meter(source),), keys=(key,), chords=source.chords,
+                  pickup=source.pickup)  # fmt: skip
+    shift = 12 * round((tunes.tonic_of(key) + 5 - np.median([note.pitch for note in line])) / 12)
+    low, high = tunes.tonic_of(key) + tunes.BELOW, tunes.tonic_of(key) + tunes.ABOVE
+    fits = [replace(n, pitch=int(np.clip(n.pitch + shift, low, high))) for n in plain.notes]
+    try:
+        return tunes.from_score(plain.with_notes(fits), key, line[0].part, rounded=True), key, shift
+    except BadRequest as error:
+        raise BadRequest(f"{error}; give a tune in one metre, or --style chorale") from None
+
+
+def _grammar(tune: Tune, key: Key, bars: int) -> Grammar:
+    tonic = tunes.tonic_of(key)
+    low, high = tunes.RANGE
+    return Grammar(
+        tune.bar, tonic, tune.has_chords, bars, phrase=1, least=1, low=min(low, tonic), high=max(high, tonic + 12)
+    )
+
+
+def _before(desk: Desk, tune: Tune, grammar: Grammar, ticks: int) -> tuple[list[int], State]:
+    """The controls and what is read of the tune up to a place, and the grammar's state there."""
+    pickup = tune.pickup if tune.pickup in tunes.PICKUPS else 0
+    events, here = [], 0
+    for event in tune.sections[0].events:
+        if here + event.ticks > ticks:
+            break
+        events.append(event)
+        here += event.ticks
+    part = replace(tune, pickup=pickup, sections=(tunes.Section(tuple(events)),))
+    tokens = _readable(part)
+    kind = desk.request.kind.replace("-", " ")
+    prompt = tunes.prompt(
+        tune.beats, tune.unit, tune.key.mode, tunes.pitch_class(tune.key.tonic), kind, tune.has_chords
+    )
+    state = State("event", pickup, ticks, 0, False, tunes.REST if not events else tunes.PITCH)
+    at_line = (ticks - pickup) % tune.bar == 0 and ticks > 0
+    return [*prompt, *tokens], replace(state, lined=not at_line)
+
+
+def _readable(tune: Tune) -> list[int]:
+    """The tokens of a part of a tune, which may end in the middle of a bar; notes without a token are passed over."""
+    tokens = [VOCABULARY.id(f"<pickup {tune.pickup}>")]
+    here = 0
+    for event in tune.sections[0].events:
+        if (here - tune.pickup) % tune.bar == 0 and here:
+            tokens.append(tunes.BAR)
+        with contextlib.suppress(BadRequest):
+            tokens += tunes.event_tokens(event, tune.tonic)
+        here += event.ticks
+    return tokens
+
+
+def _heard(tokens: Iterable[int], tune: Tune, ticks: int) -> tuple[list[Note], list[Chord]]:
+    """The notes and chord symbols of what was written from a place on, in the piece's own octave."""
+    written = tunes.to_score(tunes.from_tokens(list(tokens), tune.key, tune.beats, tune.unit))
+    move = Fraction(ticks, TICKS)
+    notes = [replace(note, onset=note.onset + move) for note in written.notes]
+    return notes, [replace(chord, onset=chord.onset + move) for chord in written.chords]
+
+
+def _played(notes: Iterable[Note], line: sources.Line, shift: int) -> list[Note]:
+    """New notes for the part that the line is of, moved back by `shift`, as loud as the line is."""
+    last = line[-1]
+    moved = ((note, min(127, max(0, note.pitch - shift))) for note in notes)
+    return [replace(note, pitch=pitch, part=last.part, velocity=last.velocity) for note, pitch in moved]
+
+
+def _fit(desk: Desk, score: Score, key: Key) -> float:
+    """How likely the whole tune is, in nats a token."""
+    from danqing.training import language
+    from danqing.training.texts import Sample
+
+    line = sources.voices(score)[0]
+    tune, _, _ = _tune(desk, score, line)
+    tokens = [*tunes.prompt(tune.beats, tune.unit, key.mode, tunes.pitch_class(key.tonic)), *_readable(tune)]
+    model = desk.model(composers.FOLK)
+    tokens = tokens[: model.config.context + 1]
+    return -language.score(model, [Sample(tokens, [1.0] * (len(tokens) - 1))]).nats

@@ -1,0 +1,136 @@
+"""`tune_origins`: a filter of every two bars of the melodies that the music models learned from, whatever their key.
+
+Data: the JSB chorales' melodies and the folk tunes, those that were held out as well. Nothing is learned; the filter is
+filled, and two things are counted: false alarms, on melodies whose pitches were shuffled; and how many of the held-out
+tunes, which people made, share more than two bars with the training part: what to expect of music that copies nobody.
+
+Budget: a few minutes on one CPU core, nearly all of it for reading the tunes.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from danqing.artwork.request import OnStep, Step
+from danqing.compute import checkpoint
+from danqing.encode import melodies, notes, tunes
+from danqing.encode.melodies import Known, Line
+from danqing.encode.origins import Filter
+from danqing.encode.tunes import Tune
+from danqing.recipes import Recipe
+from danqing.training import folk, music
+from danqing.training.run import Run, write_atomically
+
+PARTS = ("chorales", "folk", "filter")
+ASKED = 1500  # shuffled melodies at most
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of one run."""
+
+    chorales: str = "jsb-chorales-json"  # in --data or its `music`, a .zip or .json; "" for none
+    folk: str = "nottingham-folk-abc,music21"  # ABC, as for the folk recipe; "" for none
+    bits: float = 14.0  # of the filter for each passage
+    seed: int = 14
+
+    @classmethod
+    def tiny(cls) -> Config:
+        """A few seconds on a CPU, for tests."""
+        return cls(chorales="chorales", folk="")
+
+
+def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, float]:
+    """Fill the filter and save it. Returns what `evaluate` returns."""
+    state = run.load() or {"step": 0, "entries": {}, "bits": None}
+    for number, part in enumerate(PARTS):
+        if number >= state["step"]:
+            if part == "filter":
+                every = np.unique(np.concatenate([found.numpy() for found in state["entries"].values()]))
+                state["bits"] = torch.from_numpy(Filter.of(every.view(np.uint64), config.bits).bits)
+            else:
+                training, held = _lines(part, getattr(config, part), root)
+                state["entries"][part] = torch.from_numpy(melodies.entries([*training, *held]).view(np.int64))
+            state["step"] = number + 1
+            run.save(state)
+            run.log(number + 1, {part: float(len(state["entries"].get(part, ())))})
+        on_step(Step(number + 1, len(PARTS), part))
+    counts = {part: len(found) for part, found in state["entries"].items()}
+    about = {"architecture": "tune_origins", "config": asdict(config), "entries": counts}
+    checkpoint.save_weights(run.folder / "weights.safetensors", {"passages": state["bits"]}, about)
+    measured = evaluate(run, root)
+    report = {**measured, "entries": counts, "bytes": len(state["bits"])}
+    report["tunes"] = sum(len(side) for part in PARTS[:2] for side in _lines(part, getattr(config, part), root))
+    write_atomically(run.folder / "result.json", json.dumps(report, indent=1).encode())
+    return measured
+
+
+def evaluate(run: Run, root: Path) -> dict[str, float]:
+    """False alarms, misses (none), and the share of held-out tunes that share a passage with the training part."""
+    config = Config(**run.config)
+    filters, about = checkpoint.load_weights(run.folder / "weights.safetensors")
+    known = Known({name: bits.numpy() for name, bits in filters.items()}, about)
+    sides = {part: _lines(part, getattr(config, part), root) for part in PARTS[:2]}
+    every = [line for training, held in sides.values() for line in (*training, *held)]
+    inside = melodies.entries(every)
+    rng = np.random.default_rng(config.seed)
+    chosen = rng.choice(len(every), min(ASKED, len(every)), replace=False)
+    asked = melodies.entries([_shuffled(every[i], rng) for i in chosen])
+    asked = asked[~np.isin(asked, inside)]
+    measured = {
+        "false_alarms": float(known.filter.has(asked).mean()) if len(asked) else 0.0,
+        "missed": float((~known.filter.has(inside)).mean()),
+    }
+    for part, (training, held) in sides.items():
+        if held:
+            own = [melodies.passages(line)[0] for line in held]
+            hits = np.isin(np.concatenate(own), melodies.entries(training))
+            share = np.mean([found.any() for found in np.split(hits, np.cumsum([len(o) for o in own])[:-1])])
+            measured[f"held_out_known_{part}"] = float(share)
+    return measured
+
+
+@functools.lru_cache(maxsize=2)
+def _lines(part: str, names: str, root: Path) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
+    """The melodies of the training part and those held out: of chorales, test pieces with a melody that is new."""
+    if not names:
+        return (), ()
+    if part == "chorales":
+        pieces = music.chorales(root, names)
+        return tuple(map(_soprano, (*pieces.training, *pieces.valid))), tuple(map(_soprano, pieces.unheard))
+    book = folk.Tunes.load(root, names)
+    return tuple(map(_line, book.training)), tuple(map(_line, book.held))
+
+
+def _soprano(piece: music.Piece) -> Line:
+    score = notes.to_score(piece.grid)
+    return Line(score.of(0), score.meters[0].bar)
+
+
+def _line(tune: Tune) -> Line:
+    score = tunes.to_score(tune)
+    return Line(score.notes, score.meters[0].bar)
+
+
+def _shuffled(line: Line, rng: np.random.Generator) -> Line:
+    """The rhythm of a melody with its pitches in another order."""
+    pitches: Sequence[int] = rng.permutation([note.pitch for note in line.notes]).tolist()
+    return replace(line, notes=tuple(replace(n, pitch=p) for n, p in zip(line.notes, pitches, strict=True)))
+
+
+RECIPE = Recipe(
+    name="tune_origins",
+    purpose="Knows every two bars of the tunes that the music models learned from, in any key",
+    data="a folder with jsb-chorales-json and nottingham-folk-abc, music21 installed or its wheel there; chorales= and "
+    "folk= name others",
+    config=Config,
+    train=train,
+    evaluate=evaluate,
+)

@@ -1,0 +1,77 @@
+"""A catalog with music models that have learned nothing, for tests that need one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from danqing.artwork.music import Note
+from danqing.catalog.catalog import Catalog
+from danqing.compute import checkpoint
+from danqing.encode import melodies, tunes
+from danqing.encode.melodies import Line
+from danqing.encode.origins import Filter
+from danqing.techniques import chorale, sequence
+from danqing.training import music
+
+CARD = """name = "{name}"
+purpose = "a model of the tests"
+rights = "open"
+licence = "Apache-2.0"
+data = []
+parameters = 1
+storage = "float32"
+sha256 = "{sha256}"
+limits = []
+[made]
+command = "none"
+hours = 0.0
+hardware = "none"
+seed = 0
+"""
+# A tune that the models are said to have learned from: four bars of quarters in C.
+FAMOUS = (60, 64, 62, 65, 64, 67, 65, 69, 67, 71, 69, 72, 71, 67, 65, 60)
+
+
+def line(pitches: tuple[int, ...], duration: int = 1) -> tuple[Note, ...]:
+    from fractions import Fraction
+
+    return tuple(Note(Fraction(i * duration), pitch, Fraction(duration)) for i, pitch in enumerate(pitches))
+
+
+def card(root: Path, name: str) -> None:
+    """The card of a weights file that is there."""
+    sha256 = checkpoint.sha256_of(root / "weights" / f"{name}.safetensors")
+    (root / "cards" / f"{name}.toml").write_text(CARD.format(name=name, sha256=sha256), encoding="utf-8")
+
+
+def catalog(root: Path) -> Catalog:
+    """chorale, chorale_orderless, folk and the filter of FAMOUS."""
+    import dataclasses
+
+    for folder in ("cards", "weights"):
+        (root / folder).mkdir(parents=True)
+    torch.manual_seed(3)
+    for name, kind in (("chorale", "writer"), ("chorale_orderless", "filler")):
+        net = chorale.build(chorale.Config(kind, width=16, depth=1, heads=2, reader=1))
+        torch.nn.init.normal_(net.output, std=0.3)
+        music.save(root / "weights" / f"{name}.safetensors", net, "float32")
+        card(root, name)
+    config = sequence.Config(len(tunes.VOCABULARY), width=16, depth=1, heads=2, context=512)
+    header = {
+        "architecture": "sequence",
+        "config": dataclasses.asdict(config),
+        "vocabulary": tunes.VOCABULARY.to_json(),
+    }
+    checkpoint.save_weights(root / "weights" / "folk.safetensors", sequence.build(config).state_dict(), header)
+    card(root, "folk")
+    from fractions import Fraction
+
+    known = melodies.entries([Line(line(FAMOUS), Fraction(4))])
+    bits = torch.from_numpy(Filter.of(known, 40).bits)
+    checkpoint.save_weights(
+        root / "weights" / "tune_origins.safetensors", {"passages": bits}, {"architecture": "tune_origins"}
+    )
+    card(root, "tune_origins")
+    return Catalog(root, root / "downloads")
