@@ -213,3 +213,12 @@ def test_dropout_is_drawn_in_training_only():
 
 
 MASK = VOCABULARY - 1
+
+
+def test_a_quick_model_reads_nearly_the_same():
+    net, x = model(width=64, vocabulary=VOCABULARY), tokens(4, 12)
+    exact, _ = net.step(x, net.start(4))
+    net.quick = True
+    rounded, _ = net.step(x, net.start(4))
+    assert (exact - rounded).abs().max() < 0.1 * exact.abs().max()
+    assert (exact.argmax(dim=1) == rounded.argmax(dim=1)).all()

@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 CANDIDATES = 8  # written side by side for one poem
 ROOM = 400  # tokens of a poem, at most; its form ends it long before
 ROUNDS = 8  # batches of them, at most, before we say that it cannot be done
-TEMPERATURE, MIN_P = 1.0, 0.01  # what the model itself thinks, but for its slips
+TEMPERATURE, MIN_P = 1.0, 0.02  # what the model itself thinks, but for its slips
 REVISIONS = 12  # batches of proposals for the lines of a revised poem, a half of them by each of the two models
 LONGEST_TITLE = 8  # characters
 SAME = 0.4  # share of two poems' pairs of neighbours, from which on they are one poem twice
 # What a candidate's mean log-likelihood is worth against what we want of it besides (nats a character): the nearer to
 # TYPICAL the better (after Meister et al. 2023), since the likeliest poems are made of what everybody wrote.
-TYPICAL = -3.6
+TYPICAL = -3.2
 TOPIC_WORTH, REPEAT_COST, PARALLEL_WORTH = 0.35, 0.08, 0.03
 
 

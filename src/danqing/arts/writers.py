@@ -102,6 +102,7 @@ def _opened(catalog: Catalog, name: str) -> Writer:
     from danqing.training import language
 
     model, vocabulary, about = language.restore(*catalog.weights(name))
+    model.quick = True
     return Writer(name, model, vocabulary, about)
 
 

@@ -26,7 +26,7 @@ from danqing.encode import english, stress
 from danqing.errors import BadRequest, UnknownName
 
 Mask = NDArray[np.bool_]
-_MIDDLE, _FINAL = ",;:", ",.;:!?"  # marks inside a line and at its end
+_MIDDLE, _FINAL, _LAST = ",;:", ",.;:!?", ".!?"  # marks inside a line, at its end, at the end of the poem
 _ENOUGH = 3  # words of one syllable that a rhyme must have, beyond those it needs
 _RHYMES = 20  # rhymes that have to be open where pieces are read as the words they are (_Trie.sincere)
 
@@ -288,6 +288,7 @@ class Meter:
         self._break = vocabulary.encode("\n")[0]
         self._middle = [vocabulary.encode(c)[0] for c in _MIDDLE]
         self._final = [vocabulary.encode(c)[0] for c in _FINAL]
+        self._last = [vocabulary.encode(c)[0] for c in _LAST]
         self._tries = (self.lexicon.begin, self.lexicon.inside)
         self._order = [np.array(trie.order) for trie in self._tries]
         short = self.lexicon.syllables == 1
@@ -333,7 +334,7 @@ class Meter:
                     after.left > 1 and not self.lexicon.loose[node.word]
                 )  # not "the, sea", nor "the sea, bee"
             else:
-                mask[self._final] = True
+                mask[self._final if state.line < len(self.form.lines) - 1 else self._last] = True
                 mask[self._break] |= state.line < len(self.form.lines) - 1  # the last line ends in a mark
         return mask
 

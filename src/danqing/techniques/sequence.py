@@ -13,6 +13,7 @@ on a CPU in bf16 elementwise passes and PyTorch's attention backward take the ti
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -263,7 +264,7 @@ class Block(nn.Module):
 Linear = Callable[[Tensor], Tensor]
 
 
-def _prepared(weight: Tensor) -> Linear:
+def _prepared(weight: Tensor, quick: bool) -> Linear:
     """x → x Wᵀ, with the weight laid out for the processor's matrix units once where it is bf16 on a CPU.
 
     For a few rows of x the time goes to reading the weight, which PyTorch would lay out anew at every call.
@@ -273,7 +274,32 @@ def _prepared(weight: Tensor) -> Linear:
     if fits and torch.ops.mkldnn._is_mkldnn_bf16_supported():
         laid_out = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), 16)
         return lambda x: cast(Tensor, torch.ops.mkldnn._linear_pointwise(x, laid_out, None, "none", [], ""))
+    if quick and weight.device.type == "cpu" and weight.dtype == torch.float32 and "fbgemm" in _ENGINES:
+        return _in_int8(weight)
     return lambda x: F.linear(x, weight)
+
+
+_ENGINES = torch.backends.quantized.supported_engines
+
+
+def _in_int8(weight: Tensor) -> Linear:
+    """x → x Wᵀ with the weight in int8, a scale a row, as our models are stored, and x rounded to 7 bits at each call.
+
+    A quarter of the bytes to read: for 8 rows of x the poet's matrices took 1.6 ms instead of 6.3 (one AVX2 core). 7
+    bits, since without VNNI instructions 8 overflow. The poet's distributions move by 0.02 nats.
+    """
+    rows = weight.detach()
+    scales = rows.abs().amax(dim=1).clamp_min(torch.finfo(torch.float32).tiny).double() / 127
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # PyTorch will part with quantised tensors; until then they serve
+        int8 = torch.quantize_per_channel(rows, scales, torch.zeros(len(rows), dtype=torch.long), 0, torch.qint8)
+        packed = torch.ops.quantized.linear_prepack(int8, None)
+
+    def linear(x: Tensor) -> Tensor:
+        y: Tensor = torch.ops.quantized.linear_dynamic(x.flatten(0, -2), packed, True)
+        return y.view(*x.shape[:-1], -1)
+
+    return linear
 
 
 # The prepared layers of models that write, and what the weights were when they were made. Not an attribute of the
@@ -322,6 +348,8 @@ class _States:
 
 class Model(nn.Module):
     """What all architectures share: one matrix for embedding and output, and a last norm with a gain."""
+
+    quick = False  # whether a Transformer may round what it multiplies while it writes: on CPUs, in int8
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -438,10 +466,10 @@ class Transformer(Model):
             assert isinstance(block, Block)
             weights += [block.mix.weight, block.out.weight, block.up.weight, block.down.weight]
         weights.append(self.embedding.weight)
-        stamp = [(w.data_ptr(), 0 if w.is_inference() else w._version) for w in weights]
+        stamp = [self.quick, *((w.data_ptr(), 0 if w.is_inference() else w._version) for w in weights)]
         found = _PREPARED.get(self)
         if found is None or found[0] != stamp:
-            found = _PREPARED[self] = (stamp, [_prepared(w) for w in weights])
+            found = _PREPARED[self] = (stamp, [_prepared(w, self.quick) for w in weights])
         return found[1]
 
 
