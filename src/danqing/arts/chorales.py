@@ -180,13 +180,28 @@ def _fill(
     stage: str,
     ranges: Ranges = grids.RANGES,
 ) -> Codes:
-    """The gaps of several pieces filled: codes (B, T, 4), open_ (T, 4). Returns (B, T, 4)."""
-    model = desk.model(composers.ORDERLESS)
-    temperature = desk.request.temperature or chorale.FILLING.temperature
-    chosen = replace(chorale.FILLING, temperature=temperature, ranges=ranges)
+    """The gaps of several pieces filled: codes (B, T, 4), open_ (T, 4). Returns (B, T, 4).
+
+    By the model that sees both sides of a gap; where it is not installed by the one that writes from left to right,
+    which hears what is there when it comes to it.
+    """
     notes = torch.from_numpy(np.where(open_, HIDDEN, codes))
     known = chorale.frame(frame.length, frame.pickup, frame.bar, grids.key_number(key))
-    found: Codes = chorale.fill(model, notes, known, desk.generator, chosen, desk.step(stage)).numpy()
+    both = desk.has(composers.ORDERLESS)
+    usual = chorale.FILLING if both else chorale.WRITING
+    chosen = replace(usual, temperature=desk.request.temperature or usual.temperature, ranges=ranges)
+    if both:
+        return _numbers(
+            chorale.fill(desk.model(composers.ORDERLESS), notes, known, desk.generator, chosen, desk.step(stage))
+        )
+    desk.note("written from left to right: the model that sees both sides of a gap is not installed")
+    return _numbers(
+        chorale.write(desk.model(composers.CHORALE), notes, known, desk.generator, chosen, desk.step(stage))
+    )
+
+
+def _numbers(notes: torch.Tensor) -> Codes:
+    found: Codes = notes.numpy()
     return found
 
 

@@ -80,9 +80,13 @@ class Desk:
         """Progress of a technique, told under a name."""
         return lambda done, total: self.tools.on_step(Step(done, total, stage))
 
+    def has(self, name: str) -> bool:
+        """Whether the catalog has this model."""
+        return name in {card.name for card in self.catalog.cards()}
+
     def model(self, name: str) -> Any:
         """A model of the catalog; its hash goes into the provenance. Raises Unavailable where it is not here."""
-        if name not in {card.name for card in self.catalog.cards()}:
+        if not self.has(name):
             raise Unavailable(f"the model {name!r} is not in this installation; models that are: danqing models")
         model = _opened(self.catalog, name)
         self.models[name] = self.catalog.sha256(name)
