@@ -386,11 +386,15 @@ def _long_enough(text: str, plan: _Plan, share: float = 1.0) -> bool:
     return size >= share * plan.length
 
 
+def _cleaned(text: str, language: str) -> str:
+    """Without bytes that are no character; with “” closed where a straight mark did, as in some of the novels."""
+    text = text.replace("\ufffd", "")
+    return re.sub(r"“([^“”\"\n]*)\"", r"“\1”", text).replace("`", "") if language == "zh" else text
+
+
 def _trimmed(text: str, plan: _Plan) -> str:
     """Without a last sentence that was cut off; a script without rows that nobody speaks; verse of its lines."""
-    text = re.sub(r"\n{3,}", "\n\n", text.replace("\ufffd", "")).strip()
-    if plan.language == "zh":  # some of the novels close “ by a straight mark
-        text = re.sub(r"“([^“”\"\n]*)\"", r"“\1”", text).replace("`", "")
+    text = re.sub(r"\n{3,}", "\n\n", _cleaned(text, plan.language)).strip()
     if plan.lines:
         rows = [row.strip() for row in text.split("\n")]
         filled = [i for i, row in enumerate(rows) if row][: plan.lines]
@@ -412,7 +416,7 @@ class _Teller:
 
     def hear(self, text: str, done: int) -> None:
         """The text so far."""
-        rows = (self._plan.given + text).split("\n")[:-1]
+        rows = _cleaned(self._plan.given + text, self._plan.language).split("\n")[:-1]
         if self._plan.kind == "script":
             rows = [row for row in rows if re.match(SPEAKERS[self._plan.language], row)]
         if self._plan.lines:
