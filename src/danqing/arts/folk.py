@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from danqing.arts import composers, sources
 from danqing.arts.compose import MOODS, STYLES, bar_length, read_metre
 from danqing.arts.composers import Desk
+from danqing.artwork import pitches
 from danqing.artwork.music import Chord, Key, Note, Score
 from danqing.encode import tunes
 from danqing.encode.text import END
@@ -88,7 +89,7 @@ def new(desk: Desk) -> tuple[Score, ...]:
     bars = request.bars or USUAL_BARS
     twice = bars >= 32 and bars % 16 == 0
     written = bars // 2 if twice else bars
-    tonic = tunes.pitch_class(key.tonic)
+    tonic = pitches.pitch_class(key.tonic)
     prompt = tunes.prompt(*metre, key.mode, tonic, kind.replace("-", " "), True)
     bar = int(bar_length(metre) * TICKS)
     phrase = 8 if written % 8 == 0 else 4
@@ -260,7 +261,7 @@ def _before(desk: Desk, tune: Tune, grammar: Grammar, ticks: int) -> tuple[list[
     tokens = _readable(part)
     kind = desk.request.kind.replace("-", " ")
     prompt = tunes.prompt(
-        tune.beats, tune.unit, tune.key.mode, tunes.pitch_class(tune.key.tonic), kind, tune.has_chords
+        tune.beats, tune.unit, tune.key.mode, pitches.pitch_class(tune.key.tonic), kind, tune.has_chords
     )
     state = State("event", pickup, ticks, 0, False, tunes.REST if not events else tunes.PITCH)
     at_line = (ticks - pickup) % tune.bar == 0 and ticks > 0
@@ -302,7 +303,7 @@ def _fit(desk: Desk, score: Score, key: Key) -> float:
 
     line = sources.voices(score)[0]
     tune, _, _ = _tune(desk, score, line)
-    tokens = [*tunes.prompt(tune.beats, tune.unit, key.mode, tunes.pitch_class(key.tonic)), *_readable(tune)]
+    tokens = [*tunes.prompt(tune.beats, tune.unit, key.mode, pitches.pitch_class(key.tonic)), *_readable(tune)]
     model = desk.model(composers.FOLK)
     tokens = tokens[: model.config.context + 1]
     return -language.score(model, [Sample(tokens, [1.0] * (len(tokens) - 1))]).nats

@@ -23,6 +23,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from danqing.artwork import pitches
 from danqing.artwork.music import MODES, ZERO, Chord, Key, Meter, Note, Part, Score, Tempo
 from danqing.encode.text import END, Characters
 from danqing.errors import BadRequest
@@ -58,9 +59,6 @@ _NAMES = (
 VOCABULARY = Characters("", _NAMES)
 _FLATS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 _SHARPS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-_FIFTHS = dict(zip("FCGDAEB", range(-1, 6), strict=True))
-_SHIFTS = dict(zip(MODES, (0, -3, -2, -4, 1, -1, -5), strict=True))  # of the signature against major, in fifths
-_STEPS = dict(zip("CDEFGAB", (0, 2, 4, 5, 7, 9, 11), strict=True))
 
 
 def _token(name: str) -> int:
@@ -148,20 +146,14 @@ def bar_ticks(beats: int, unit: int) -> int:
     return 4 * TICKS * beats // unit
 
 
-def pitch_class(name: str) -> int:
-    """Of "F#" or "Bb": 0 to 11."""
-    return (_STEPS[name[0].upper()] + name.count("#") - name[1:].count("b")) % 12
-
-
 def tonic_of(key: Key) -> int:
     """The tonic's pitch between MIDI 60 and 71."""
-    return 60 + pitch_class(key.tonic)
+    return 60 + pitches.pitch_class(key.tonic)
 
 
 def signature(key: Key) -> int:
     """Sharps of a key, flats counted below 0."""
-    sign = key.tonic.count("#") - key.tonic[1:].count("b")
-    return _FIFTHS[key.tonic[0]] + 7 * sign + _SHIFTS[key.mode]
+    return pitches.signature(key.tonic, key.mode)
 
 
 def chord_code(name: str, tonic: int) -> tuple[int, str] | None:
@@ -173,7 +165,7 @@ def chord_code(name: str, tonic: int) -> tuple[int, str] | None:
     if not found:
         return None
     root, rest = found[1], found[2].partition("/")[0].strip()
-    offset = (pitch_class(root) - tonic) % 12
+    offset = (pitches.pitch_class(root) - tonic) % 12
     if rest.startswith(("dim", "o", "°", "d", "m7b5", "ø")):
         return offset, "dim"
     if rest.startswith(("maj", "M", "6", "add", "sus", "+", "aug")):
@@ -185,7 +177,7 @@ def chord_code(name: str, tonic: int) -> tuple[int, str] | None:
 def chord_name(offset: int, quality: str, key: Key) -> str:
     """A chord symbol in a key, spelled with its signature's kind of accidentals."""
     names = _FLATS if signature(key) < 0 else _SHARPS
-    return names[(pitch_class(key.tonic) + offset) % 12] + quality
+    return names[(pitches.pitch_class(key.tonic) + offset) % 12] + quality
 
 
 # --- tokens -----------------------------------------------------------------------------------------------------------

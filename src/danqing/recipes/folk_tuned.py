@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from danqing.artwork import pitches
 from danqing.artwork.music import ZERO, Key
 from danqing.artwork.request import OnStep
 from danqing.compute import device
@@ -93,7 +94,7 @@ class Ask:
     @property
     def prompt(self) -> list[int]:
         """As tokens."""
-        tonic = tunes.pitch_class(self.key.tonic)
+        tonic = pitches.pitch_class(self.key.tonic)
         return tunes.prompt(self.beats, self.unit, self.key.mode, tonic, self.kind, self.chords)
 
     def grammar(self, bars: int) -> tunes.Grammar:

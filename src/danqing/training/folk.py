@@ -20,6 +20,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from danqing.artwork import pitches
 from danqing.artwork.music import MODES, ZERO, Key
 from danqing.encode import tunes
 from danqing.encode.tunes import TICKS, Event, Section, Tune
@@ -302,7 +303,7 @@ def _pitch(text: str, sharps: dict[str, int]) -> int | None:
     if sign:
         sharps[letter.upper()] = sign.count("^") - sign.count("_")
     octave = 5 + letter.islower() + octaves.count("'") - octaves.count(",")
-    return 12 * octave + tunes.pitch_class(letter) + sharps.get(letter.upper(), 0)
+    return 12 * octave + pitches.pitch_class(letter.upper()) + sharps.get(letter.upper(), 0)
 
 
 # --- a collection -----------------------------------------------------------------------------------------------------
@@ -403,7 +404,7 @@ class Sequencer:
         """One tune, with or without its chords, its tonic and its kind."""
         tune = self.tunes[number]
         chords = tune.has_chords and rng.random() < 0.7
-        tonic = tunes.pitch_class(tune.key.tonic) if rng.random() < TOLD else None
+        tonic = pitches.pitch_class(tune.key.tonic) if rng.random() < TOLD else None
         kind = tune.kind if rng.random() < TOLD else ""
         return [self.sample(tune, tonic, kind, chords)]
 
@@ -421,6 +422,6 @@ def fixed(held: Sequence[Tune], context: int, told: bool) -> list[Sample]:
     """Each tune once, as it is; told: with its tonic and kind."""
     make = Sequencer(tuple(held), context)
     return [
-        make.sample(t, tunes.pitch_class(t.key.tonic) if told else None, t.kind if told else "", t.has_chords)
+        make.sample(t, pitches.pitch_class(t.key.tonic) if told else None, t.kind if told else "", t.has_chords)
         for t in held
     ]
