@@ -2,22 +2,26 @@
 
 A story grows sentence by sentence, a script line by line: eight ways to go on are written side by side, and the one
 goes on that keeps to the topic and says something new; it is shown as it is written. A text given with --start stands
-first, unchanged; a plot given as --topic becomes the first sentence, so that everything after it has read it.
+first, unchanged; a plot given as --topic becomes the first sentence, and everything after it has read it. The people of
+a plot take the roles of the model (`encode.cast`); they may meet somebody, and nobody else comes in. The last part of a
+story is asked for as an ending.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from danqing.appraisal import imagery
-from danqing.arts import writers
+from danqing.arts import plots, writers
 from danqing.arts.verse import tell
 from danqing.artwork.literature import Writing, is_han, language_of
 from danqing.artwork.request import Step
+from danqing.encode.cast import ROLES, Cast, Others
 from danqing.encode.forms import FreeVerse
 from danqing.encode.script import to_simplified
 from danqing.encode.text import Controls
@@ -32,24 +36,24 @@ WAYS, SENTENCE_TOKENS = 8, 90  # how many ways to go on are compared, of how man
 TEMPERATURE = 0.9
 REPETITION = 0.5  # what a token that stands there already loses of its logit: it keeps small models from circling
 KEYWORDS = 5
+COMPANY = 3  # people in a story where the plot has fewer
 ROUNDS, METERED = 6, 500  # batches of poems in a form at most; tokens of one
 TOPIC_WORTH, FAULT_COST = 0.5, 0.2  # what a candidate's likelihood is worth against its topic and the judge's doubts
 # Of a sentence: likelier than LIKELY is no better; a share of words that stood in the last RECENT characters already, a
 # speaker who goes on speaking, a sentence that was cut off cost so much.
 LIKELY, RECENT, STALE_COST, CUT_COST = -2.2, 400, 1.5, 1.0
+TALK, TALK_COST = 160, 0.3  # speech where there was speech in the last characters already
+SEEN = 150  # tokens of what was written last that are read again, after the first sentence
+ENDING = 0.6  # share of the length from which on an ending is asked for
 LATELY = {"en": 160, "zh": 50}  # characters
 WISH = 2.0  # what a word of the topic that has not been named lately gains on its logit
-CAST, SPEAKER_COST = 4, 0.7  # so many people speak in a script; one who goes on, or one more, costs so much
+SPEAKERS_MOST, SPEAKER_COST = 4, 0.7  # so many people speak in a script; one who goes on, or one more, costs so much
 EARLIEST_END = 0.7  # share of the length from which on the model may end by itself
 # How long where nothing was said: characters in Chinese, words in English; lines of free verse.
 LENGTHS = {("story", "zh"): 400, ("story", "en"): 250, ("script", "zh"): 300, ("script", "en"): 180}
 LINES = 10
 STOP = frozenset(
     ["the", "and", "who", "that", "which", "wanted", "was", "were", "had", "has", "his", "her", "its", "for", "with"]
-)
-# Words that no verb follows, so that what stands after them in -s or -ed is a noun or an adjective.
-LINKS = frozenset(
-    ["a", "an", "the", "of", "in", "on", "and", "with", "for", "at", "two", "three", "some", "his", "her"]
 )
 PER_WORD, PER_LINE = 1.6, 14  # tokens of an English word, of a line of verse in either language
 SPEAKERS = {"zh": r"^[^：:]{1,8}[：:].+", "en": r"^[A-Z][\w' .-]{0,30}: ?\S.*"}
@@ -62,7 +66,8 @@ class _Plan:
 
     kind: str  # story, script or verse
     language: str
-    prompt: list[int]
+    controls: Controls
+    cast: Cast  # the vocabulary, with those who are in the story
     given: str  # what the person wrote, which stands first
     words: tuple[str, ...]  # what it is to be about, of what the model was taught
     about: tuple[str, ...]  # words whose being there shows that it is
@@ -76,10 +81,10 @@ def write(desk: Desk) -> list[Writing]:
     request = desk.request
     kind, language = request.kind or "verse", request.tongue
     writer = desk.writer(writers.STORY[language])
-    plan = _plan(desk, writer, kind, language)
     made: list[Writing] = []
     for number in range(request.count):
-        text = _written(desk, writer, plan, number)
+        plan = _plan(desk, writer, kind, language, number)
+        text = _poem(desk, writer, plan, number) if plan.lines else _told(desk, writer, plan, number)
         rows = tuple(text.split("\n"))
         writing = Writing(rows, _title(request.topic), form=kind, language=language)
         made.append(writers.in_script(writing, request.script))
@@ -126,7 +131,7 @@ def metered(desk: Desk) -> list[Writing]:
 # --- what is asked ----------------------------------------------------------------------------------------------------
 
 
-def _plan(desk: Desk, writer: Writer, kind: str, language: str) -> _Plan:
+def _plan(desk: Desk, writer: Writer, kind: str, language: str, number: int) -> _Plan:
     request = desk.request
     given = desk.words(request.start) if language == "zh" else (request.start or "").strip()
     if language == "zh":
@@ -135,69 +140,47 @@ def _plan(desk: Desk, writer: Writer, kind: str, language: str) -> _Plan:
         raise BadRequest(
             f"--start is {_called(language_of(given))} and the {kind} {_called(language)}; use one language"
         )
-    words = keywords(desk, writer, language)
-    v = writer.vocabulary
-    controls = Controls(kind, start="" if given else "opening", topics=words)
     verse = kind == "verse"
     lines = (request.length or LINES) if verse else 0
     length = 0 if verse else request.length or LENGTHS[kind, language]
     tokens = lines * PER_LINE * 2 if verse else int(length * (PER_WORD if language == "en" else 1)) + SENTENCE_TOKENS
-    plot = first_sentence(desk.words(request.topic) if language == "zh" else request.topic or "", language)
+    topic = desk.words(request.topic) if language == "zh" else request.topic or ""
+    plot = plots.first_sentence(topic, language)
     first = given or (plot if kind == "story" else "")
-    if language == "zh" and not given and v.unknown_in(first):
+    if language == "zh" and not given and writer.vocabulary.unknown_in(first):
         first = ""
-    lead = "" if first or not request.topic else f"{_title(request.topic)}\n"
-    before = writer.before(controls, lead)
-    joint = "\n" if first and kind != "story" else ""
+    names = _people(desk, writer, f"{given} {topic}", kind, number)
+    words = tuple(word for word in keywords(desk, writer, language) if word not in names)
     return _Plan(
         kind,
         language,
-        [*before, *v.encode(first + joint)],
-        first + joint,
+        Controls(kind, start="" if given else "opening", cast=names, topics=words),
+        Cast(writer.vocabulary, names),
+        first + ("\n" if first and kind != "story" else ""),
         words,
-        _named(request.topic or "", words, language),
+        _named(request.topic or "", words, language, names),
         lines,
         length,
         tokens,
     )
 
 
-def first_sentence(plot: str, language: str) -> str:
-    """A plot as the sentence that a story begins with; "" for mere words.
+def _people(desk: Desk, writer: Writer, plot: str, kind: str, number: int) -> tuple[str, ...]:
+    """Who is in the story: those of the plot, and one or two whom they meet; () where the model has no roles."""
+    from danqing.compute import seed as seeds
 
-    "a fox who wanted the moon" → "There was once a fox who wanted the moon."; "一只想要月亮的狐狸" has "从前有"
-    put before it; "a knight loses his sword" is a sentence already.
-    """
-    words = re.sub(r"\s+", " ", plot).strip().rstrip(".。!?！？")
-    if language == "zh":
-        if len(words) < 5 or " " in words:
-            return ""
-        named = re.match(r"[一两三][只个位条匹名头对群座]", words) and re.search(r"的[^，]{1,5}$", words)
-        return f"{'从前有' if named else '话说'}{words}。"
-    found = re.match(r"(?i)(an?|two|three|some|the|my|one)\b", words)
-    if not found or len(words.split()) < 3:
-        return ""
-    low = words[0].lower() + words[1:]
-    if _is_clause(low):
-        return f"{words[0].upper()}{words[1:]}."
-    if found[0].lower() in ("the", "my"):
-        return f"This is the story of {low}."
-    return f"There {'were' if found[0].lower() in ('two', 'three', 'some') else 'was'} once {low}."
+    people: dict[str, bool] = writer.about.get("people", {})
+    if kind != "story" or not people or not writer.vocabulary.has(ROLES[0]):
+        return ()
+    names = plots.who(plot, people, desk.request.tongue)[: len(ROLES)]
+    others = plots.company(names, writer.about.get("companions", {}))
+    order = torch.randperm(len(others), generator=seeds.generator(desk.seed, stream=50 + number)).tolist()
+    return (*names, *[others[i] for i in order][: max(0, COMPANY - len(names))])
 
 
-def _is_clause(plot: str) -> bool:
-    """Whether words that begin with an article are a sentence: they have a verb outside any "who …" or "that …"."""
-    words = re.split(r"\b(?:who|that|which|whose|where|when)\b", plot)[0].split()
-    pairs = itertools.pairwise(words[1:])
-    verbs = {"is", "was", "has", "had", "goes", "finds", "found", "lost", "wanted", "became", "went", "met", "meets"}
-    return any(
-        word in verbs or (re.fullmatch(r"[a-z]{3,}(?:[^s]s|ed)", word) and before not in LINKS)
-        for before, word in pairs
-    )
-
-
-def _named(topic: str, words: tuple[str, ...], language: str) -> tuple[str, ...]:
-    """What a story about the topic names: its own words but for empty ones, taught or not."""
+def _named(topic: str, words: tuple[str, ...], language: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """What a story about the topic names: who is in it, and the topic's words but for empty ones, taught or not."""
+    words = (*names, *words)
     if language == "zh":
         own = [char for char in to_simplified(topic) if is_han(char) and char not in EMPTY]
         return tuple(dict.fromkeys([*words, *(char for char in own if not any(char in word for word in words))]))
@@ -260,44 +243,79 @@ def _sampling(desk: Desk, language: str, writer: Writer) -> Sampling:
     )
 
 
-def _written(desk: Desk, writer: Writer, plan: _Plan, number: int) -> str:
-    """One text, told row by row as it comes."""
+def _poem(desk: Desk, writer: Writer, plan: _Plan, number: int) -> str:
+    """One poem in free verse. It is short: several are written to the end and the best is kept."""
     from danqing.compute import seed as seeds
     from danqing.techniques import decoding
 
     v = writer.vocabulary
-    generator = seeds.generator(desk.seed, stream=100 + number)
-    sampling, end = _sampling(desk, plan.language, writer), writer.end
-    never = decoding.Without(len(v), writer.never)
     told = _Teller(desk, plan, number)
     desk.tools.on_step(Step(0, plan.tokens, "beginning"))
-    if plan.lines:  # a poem is short: several are written to the end and the best is kept
-        enough = FreeVerse(v, plan.lines) if plan.language == "zh" else _Enough(v, plan)
-        rule = decoding.All((never, enough))
-        poems = decoding.sample(writer.model, plan.prompt, rule, sampling, WAYS, generator, end, plan.tokens)
-        best = max(poems, key=lambda one: one.likelihood + TOPIC_WORTH * _present(v.decode(one.tokens), plan.words))
-        text = _trimmed(plan.given + v.decode(best.tokens), plan)
-        told.finish(text)
-        return text
-    unended = decoding.Without(len(v), writer.never | {end})
-    tokens: list[int] = []
+    enough = FreeVerse(v, plan.lines) if plan.language == "zh" else _Enough(v, plan)
+    rule = decoding.All((decoding.Without(len(v), writer.never), enough))
+    before = [*_before(desk, writer, plan, plan.controls), *v.encode(plan.given)]
+    generator = seeds.generator(desk.seed, stream=100 + number)
+    sampling = _sampling(desk, plan.language, writer)
+    poems = decoding.sample(writer.model, before, rule, sampling, WAYS, generator, writer.end, plan.tokens)
+    best = max(poems, key=lambda one: one.likelihood + TOPIC_WORTH * _present(v.decode(one.tokens), plan.words))
+    text = _trimmed(plan.given + v.decode(best.tokens), plan)
+    told.finish(text)
+    return text
+
+
+def _told(desk: Desk, writer: Writer, plan: _Plan, number: int) -> str:
+    """One story or script, told row by row as it comes."""
+    from danqing.compute import seed as seeds
+    from danqing.techniques import decoding
+
+    v = plan.cast
+    generator = seeds.generator(desk.seed, stream=100 + number)
+    sampling, end = _sampling(desk, plan.language, writer), writer.end
+    people = Others(v, writer.about.get("people", {}) if plan.controls.cast else ())
+    never = writer.never - {v.id(role) for role in ROLES[: len(v.names)]}
+    told = _Teller(desk, plan, number)
+    desk.tools.on_step(Step(0, plan.tokens, "beginning"))
+    parts: list[tuple[int, ...]] = []  # sentences
     while True:
-        text = plan.given + v.decode(tokens)
-        if _long_enough(text, plan) or len(tokens) > plan.tokens:
+        written = [token for part in parts for token in part]
+        text = plan.given + v.decode(written)
+        if _long_enough(text, plan) or len(written) > plan.tokens:
             break
         may_end = _long_enough(text, plan, EARLIEST_END)
-        rule = decoding.All((never if may_end else unended, _Sentence(v, plan)))
-        before = [*plan.prompt, *tokens]
+        allowed = decoding.Without(len(v), never if may_end else never | {end})
+        rule = decoding.All((allowed, people, _Sentence(v, plan)))
+        before = [*_before(desk, writer, plan, _controls(plan, text)), *_seen(plan, parts)]
         wishing = replace(sampling, wanted=_tokens(v, _missing(text, plan)), wish=WISH)
         ways = decoding.sample(writer.model, before, rule, wishing, WAYS, generator, end, SENTENCE_TOKENS)
         best = max(ways, key=lambda one: _worth(one, v.decode(one.tokens), text, plan))
-        tokens += best.tokens
-        told.hear(v.decode(tokens), len(tokens))
-        if not best.tokens or (may_end and best.finished and not rule.parts[1].finished(best.tokens)):
+        parts.append(best.tokens)
+        told.hear(v.decode([*written, *best.tokens]), len(written) + len(best.tokens))
+        if not best.tokens or (may_end and best.finished and not rule.parts[-1].finished(best.tokens)):
             break
-    text = _trimmed(plan.given + v.decode(tokens), plan)
+    text = _trimmed(plan.given + v.decode([token for part in parts for token in part]), plan)
     told.finish(text)
     return text
+
+
+def _before(desk: Desk, writer: Writer, plan: _Plan, controls: Controls) -> list[int]:
+    """The controls; for models that know none, the title."""
+    return writer.before(controls, "" if plan.given or not desk.request.topic else f"{_title(desk.request.topic)}\n")
+
+
+def _controls(plan: _Plan, text: str) -> Controls:
+    """What the next sentence is asked for as: an ending, where a story has gone on for long enough."""
+    late = plan.kind == "story" and _long_enough(text, plan, ENDING)
+    return replace(plan.controls, start="ending") if late and plan.cast.names else plan.controls
+
+
+def _seen(plan: _Plan, parts: Sequence[Sequence[int]]) -> list[int]:
+    """What a sentence follows: what was given, and as many of the last sentences as SEEN tokens hold."""
+    last: list[int] = []
+    for part in reversed(parts):
+        if len(last) + len(part) > SEEN:
+            break
+        last = [*part, *last]
+    return [*plan.cast.encode(plan.given), *last]
 
 
 def _worth(way: Sample, text: str, before: str, plan: _Plan) -> float:
@@ -309,9 +327,16 @@ def _worth(way: Sample, text: str, before: str, plan: _Plan) -> float:
     worth -= STALE_COST * (len(own) - len(set(own))) / max(4, len(own))
     if plan.kind == "script":
         name, *cast = (re.split("[:：]", row)[0] for row in (text.strip(), *reversed(before.strip().split("\n"))))
-        crowded = len(set(cast)) >= CAST and name not in cast
+        crowded = len(set(cast)) >= SPEAKERS_MOST and name not in cast
         worth -= SPEAKER_COST * (name == cast[0] or crowded)
-    return worth - CUT_COST * (not way.finished)
+    elif plan.cast.names:
+        worth -= TALK_COST * bool(re.search('["“]', text) and re.search('["“]', before[-TALK:]))
+    return worth - CUT_COST * (not way.finished or not _balanced(text))
+
+
+def _balanced(text: str) -> bool:
+    """Whether every quotation is closed."""
+    return text.count('"') % 2 == 0 and text.count("“") == text.count("”")
 
 
 def _missing(text: str, plan: _Plan) -> list[str]:
@@ -320,12 +345,12 @@ def _missing(text: str, plan: _Plan) -> list[str]:
     return [word for word in plan.about if word not in lately]
 
 
-def _tokens(vocabulary: Any, words: Sequence[str]) -> frozenset[int]:
-    """The tokens that are these words, or their characters in Chinese."""
+def _tokens(vocabulary: Cast, words: Sequence[str]) -> frozenset[int]:
+    """The tokens that are these words, or their characters in Chinese; the roles of those who have one."""
     found = [
-        vocabulary.encode(char if is_han(char) else f" {word}")
+        vocabulary.encode(part if is_han(part[0]) else f" {part}")
         for word in words
-        for char in (word if is_han(word[0]) else [word])
+        for part in (word if is_han(word[0]) and word not in vocabulary.names else [word])
     ]
     return frozenset(tokens[0] for tokens in found if len(tokens) == 1)
 
@@ -376,7 +401,10 @@ class _Sentence(_Enough):
         """Whether it has ended, and is more than its marks."""
         tail = self._v.decode(state[-2:])
         ended = "\n" in tail if self._plan.kind == "script" else SENTENCE.search(tail)
-        return bool(ended) and sum(map(str.isalpha, self._v.decode(state))) > 3
+        if not ended:
+            return False
+        text = self._v.decode(state)
+        return sum(map(str.isalpha, text)) > 3 and (self._plan.kind == "script" or _balanced(text))
 
 
 def _long_enough(text: str, plan: _Plan, share: float = 1.0) -> bool:

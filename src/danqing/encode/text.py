@@ -178,6 +178,16 @@ def from_json(about: Mapping[str, Any]) -> Vocabulary:
     return Pieces(tokenizer, about["specials"])
 
 
+def extended(vocabulary: Vocabulary, specials: Sequence[str]) -> Vocabulary:
+    """The same vocabulary with these special tokens too. The tokens it had keep their names, not their numbers."""
+    new = [special for special in specials if not vocabulary.has(special)]
+    about = vocabulary.to_json()
+    about["specials"] = [*about["specials"], *new]
+    if "pieces" in about:
+        about["pieces"] = [*about["pieces"], *new]
+    return from_json(about)
+
+
 @dataclass(frozen=True)
 class Controls:
     """What stands before a text. Empty fields are left out; all but the form may be empty."""
@@ -186,8 +196,10 @@ class Controls:
     dynasty: str = ""  # "唐" or "宋"
     poet: str = ""
     tune: str = ""  # of a ci: "浣溪沙"
-    start: str = ""  # "level" or "oblique", the tone of the second character of line 1; of a story: "opening"
+    # "level" or "oblique", the tone of the second character of line 1; of a story: "opening" or "ending"
+    start: str = ""
     rhyme: str = ""  # rhyme group: "一东"
+    cast: tuple[str, ...] = ()  # of a story: who stands in it as <1>, <2> … (`encode.cast`)
     topics: tuple[str, ...] = ()
     title: str = ""
 
@@ -212,6 +224,8 @@ def prompt(vocabulary: Vocabulary, controls: Controls) -> list[int]:
             raise BadRequest(f"the model knows no {name}; among those it knows: {', '.join(like)}")
         ids.append(vocabulary.id(name))
     space = " " if isinstance(vocabulary, Pieces) else ""  # inside a sentence a word's piece begins with its space
+    for number, name in enumerate(controls.cast, 1):
+        ids += [vocabulary.id(f"<{number}>"), *vocabulary.encode(space + name)]
     for topic in controls.topics:
         ids += [vocabulary.id(TOPIC), *vocabulary.encode(space + topic)]
     if controls.title:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from danqing.artwork.request import OnStep
-from danqing.encode.text import Vocabulary
+from danqing.encode import text
 from danqing.recipes import Recipe, shipped
 from danqing.techniques import sequence
 from danqing.training import language, prose, texts
@@ -48,6 +48,7 @@ class Config:
     depth: int = 4
     heads: int = 4
     context: int = 256
+    plain: float = 0.6  # share of the passages of stories that is read: those of the commonest words
     dropout: float = 0.0
     tokens: int = 4096  # of a batch
     steps: int = 2500
@@ -66,6 +67,9 @@ class Config:
 def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, float]:
     """Train and save. Returns what `evaluate` returns."""
     library = _library(config, root)
+    if config.start:  # what it was taught is known by the names of its tokens
+        _, known = shipped.language_model(config.start)
+        library = replace(library, vocabulary=text.extended(known, prose.SPECIALS))
     torch.manual_seed(config.seed)
     model = sequence.build(
         sequence.Config(
@@ -80,9 +84,9 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
     )
     if config.start:
         shipped.go_on_from(config.start, model, library.vocabulary)
-    reader = prose.Sequencer(library, library.training, config.context)
+    reader = prose.Sequencer(library, library.training, config.context, config.plain)
     stream = texts.Stream(reader, len(reader.places), config.tokens, config.seed, pool=512)
-    probes = [s for kind in passages(library, config.context, PROBES).values() for s in kind]
+    probes = [s for kind in passages(library, config.context, PROBES, roles=True).values() for s in kind]
 
     def loss(net: sequence.Model, batch: tuple[Tensor, ...]) -> Tensor:
         return sequence.loss(net, batch[0], batch[1])
@@ -91,7 +95,12 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
         return {"perplexity": language.score(net, probes).perplexity}
 
     final = language.fit(run, model, language.Lesson(stream.batch, loss, watch), language.plan(config), on_step)
-    about = {"language": config.language, "topics": sorted(library.words)}
+    about = {
+        "language": config.language,
+        "topics": sorted(library.words),
+        "people": library.people,
+        "companions": reader.companions(),
+    }
     language.save(run, final, library.vocabulary, about, config.storage)
     measured = evaluate(run, root)
     works = [work for part in library.held for work in part.works]
@@ -106,7 +115,10 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
 
 
 def evaluate(run: Run, root: Path) -> dict[str, float]:
-    """Held-out perplexity per token for each kind of text, and bits per character over all, from the saved weights."""
+    """Held-out perplexity per token for each kind of text, and bits per character over all, from the saved weights.
+
+    `…_told`: of the passages that have people, with their people named before and standing as roles in them.
+    """
     config = Config(**run.config)
     model, vocabulary, _ = language.load(run.folder / "weights.safetensors")
     library = replace(_library(config, root), vocabulary=vocabulary)
@@ -116,10 +128,14 @@ def evaluate(run: Run, root: Path) -> dict[str, float]:
         measured[f"perplexity_{kind}"] = score.perplexity
         nats += score.nats
         characters += sum(_length(vocabulary, sample) for sample in samples)
+    told = passages(library, config.context, MEASURED, roles=True)
+    measured |= {
+        f"perplexity_{kind}_told": language.score(model, told[kind]).perplexity for kind in told if kind in prose.TOLD
+    }
     return {**measured, "bits_per_character": nats / max(1, characters) / float(np.log(2))}
 
 
-def passages(library: prose.Library, context: int, count: int) -> dict[str, list[Sample]]:
+def passages(library: prose.Library, context: int, count: int, roles: bool = False) -> dict[str, list[Sample]]:
     """kind → up to `count` held-out passages without key words, evenly from everything that was held out."""
     found: dict[str, list[Sample]] = {}
     for part in library.held:
@@ -127,7 +143,7 @@ def passages(library: prose.Library, context: int, count: int) -> dict[str, list
         places = list(dict.fromkeys(reader.places))
         every = places[:: max(1, len(places) // count)][:count]
         if every:
-            found[part.kind] = [reader.sample(work, paragraph, ()) for work, paragraph in every]
+            found[part.kind] = [reader.sample(work, paragraph, (), roles=roles) for work, paragraph in every]
     return found
 
 
@@ -136,7 +152,7 @@ def _library(config: Config, root: Path) -> prose.Library:
     return prose.Library.load(root, files, config.language, config.pieces)
 
 
-def _length(vocabulary: Vocabulary, sample: Sample) -> int:
+def _length(vocabulary: text.Vocabulary, sample: Sample) -> int:
     """Characters of the text that the sample's weights count."""
     kept: Iterable[int] = (t for t, w in zip(sample.tokens[1:], sample.weights, strict=True) if w)
     return len(vocabulary.decode(kept))

@@ -1,0 +1,77 @@
+"""Stories: how a plot becomes the first sentence, and who is in it."""
+
+import pytest
+
+from danqing.arts.plots import company, first_sentence, who
+
+
+@pytest.mark.parametrize(
+    ("plot", "sentence"),
+    [
+        ("a fox who wanted the moon", "There was once a fox who wanted the moon."),
+        ("A fox who wanted the moon!", "There was once a fox who wanted the moon."),
+        ("two brothers and a well", "There were once two brothers and a well."),
+        ("the old man and the sea", "This is the story of the old man and the sea."),
+        ("a knight loses his sword and finds a friend", "A knight loses his sword and finds a friend."),
+        ("a quiet harbour at dusk", "There was once a quiet harbour at dusk."),
+        ("sea autumn", ""),
+        ("moon", ""),
+    ],
+)
+def test_an_english_plot_is_a_sentence_and_mere_words_are_none(plot, sentence):
+    assert first_sentence(plot, "en") == sentence
+
+
+@pytest.mark.parametrize(
+    ("plot", "sentence"),
+    [
+        ("一只想要月亮的狐狸", "从前有一只想要月亮的狐狸。"),
+        ("书生夜遇女鬼", "话说书生夜遇女鬼。"),
+        ("月亮", ""),
+        ("明月 秋风 送别", ""),
+    ],
+)
+def test_a_chinese_plot_likewise(plot, sentence):
+    assert first_sentence(plot, "zh") == sentence
+
+
+PEOPLE = {"fox": True, "crow": True, "king": True, "Alice": False, "宋江": False, "和尚": True}
+
+
+@pytest.mark.parametrize(
+    ("plot", "names"),
+    [
+        ("a fox who wanted the moon", ["fox"]),
+        ("A fox and a crow", ["fox", "crow"]),
+        ("a small robot who wanted to sing", ["robot"]),
+        ("two old brothers and a well", ["brothers"]),
+        ("Anna and the king", ["Anna", "king"]),
+        ("The King's daughter Anna", ["King", "Anna"]),
+        ("moon", []),
+    ],
+)
+def test_who_an_english_plot_is_about(plot, names):
+    assert [name.lower() for name in who(plot, PEOPLE, "en")] == [name.lower() for name in names]
+
+
+@pytest.mark.parametrize(
+    ("plot", "names"),
+    [
+        ("书生夜遇女鬼", ["书生", "女鬼"]),
+        ("一只想要月亮的狐狸", ["狐狸"]),
+        ("会唱歌的机器人", ["机器人"]),
+        ("宋江和小和尚", ["宋江", "和尚"]),
+        ("月亮", []),
+        ("一个走遍天下的货郎", ["货郎"]),
+    ],
+)
+def test_who_a_chinese_plot_is_about(plot, names):
+    assert who(plot, PEOPLE, "zh") == names
+
+
+def test_company_is_kept_with_those_that_were_seen_together():
+    seen = {"fox": ["crow", "wolf"], "king": ["queen"], "cat": ["crow"]}
+    assert company(["fox"], seen) == ["crow", "wolf"]
+    assert company(["fox", "crow"], seen) == ["wolf"]
+    assert set(company(["robot"], seen)) == {"crow", "wolf", "queen"}
+    assert company(["robot"], {}) == []
