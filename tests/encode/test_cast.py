@@ -95,6 +95,29 @@ def test_english_words_that_are_somebody_are_not_written_and_others_are(english)
     assert allowed[english.encode(" old")[0]]
 
 
+@pytest.mark.parametrize(
+    ("before", "fox", "owl", "alice"),
+    [
+        ("He saw", False, False, True),
+        ("He saw the", True, True, False),
+        ("He saw a", True, False, False),
+        ("He saw an", False, True, False),
+        ("He saw the old", True, True, True),
+        ("The", True, True, False),
+    ],
+)
+def test_an_article_stands_before_who_has_no_name(before, fox, owl, alice):
+    v = Pieces.learn(
+        [*TALE, "the a an owl the a an old old He saw The a an He saw the a an The owl"] * 3, 420, cast.ROLES
+    )
+    others = cast.Others(cast.Cast(v, ["fox", "owl", "Alice"]), ())
+    state = others.start()
+    for token in v.encode(before):
+        state = others.advance(state, token)
+    allowed = others.allowed(state)
+    assert [bool(allowed[v.id(role)]) for role in cast.ROLES] == [fox, owl, alice, False]
+
+
 def test_names_that_end_alike_are_one_person():
     names = ["林黛玉", "黛玉", "fox", "ox"]
     assert cast.kin(names) == [1, 1, 2, 3]

@@ -178,8 +178,15 @@ def known_among(text: str, people: Iterable[str], language: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+# What stands before one who has no name, at once or with a word or two between: the poor old fox.
+_BEFORE = (
+    "the a an this that these those his her its my your our their another every each no some one any which what two "
+    "three first second third"
+)
+
+
 class Others:
-    """A constraint: nobody is named who is not in the cast.
+    """A constraint: nobody is named who is not in the cast, and who is not called by a name has an article.
 
     In Chinese no name is written to its end; in English no word that is one of them whole, since what begins like a
     name may be another word.
@@ -193,17 +200,17 @@ class Others:
             if v.has(role):
                 self._all[v.id(role)] = False
         self._last: dict[tuple[int, ...], list[int]] = {}
-        english = isinstance(v, Pieces)
+        self._grammar = _Articles(cast) if isinstance(v, Pieces) and cast.names else None
         for name in people:
             if any(name in own or own in name for own in cast.names):
                 continue
-            for written in (f" {name}", f" {name.capitalize()}") if english else (name,):
+            for written in (f" {name}", f" {name.capitalize()}") if isinstance(v, Pieces) else (name,):
                 *first, last = v.encode(written)
-                if not english:
+                if not isinstance(v, Pieces):
                     self._last.setdefault(tuple(first), []).append(last)
                 elif not first:
                     self._all[last] = False
-        self._longest = max(map(len, self._last), default=0)
+        self._longest = max([3 * bool(self._grammar), *map(len, self._last)], default=0)
 
     def start(self) -> tuple[int, ...]:
         """Nothing written yet."""
@@ -213,6 +220,7 @@ class Others:
         """Every token but those that would name somebody."""
         ends = [self._last.get(state[-n:], ()) for n in range(1, self._longest + 1)] if self._last else []
         banned = [token for end in ends for token in end]
+        banned += self._grammar.banned(state) if self._grammar else []
         if not banned:
             return self._all
         allowed = self._all.copy()
@@ -226,3 +234,29 @@ class Others:
     def finished(self, state: tuple[int, ...]) -> bool:
         """Never by itself."""
         return False
+
+
+class _Articles:
+    """Which roles may not come next in English: a fox only after an article or the like, Alice not right after one."""
+
+    def __init__(self, cast: Cast) -> None:
+        v = cast.vocabulary
+        self._roles = {v.id(role): name for role, name in zip(ROLES, cast.names, strict=False)}
+        self._before: dict[int, str] = {}  # token → the word that it is
+        for word in _BEFORE.split():
+            for written in (f" {word}", word.capitalize(), f" {word.capitalize()}"):
+                tokens = v.encode(written)
+                if len(tokens) == 1:
+                    self._before[tokens[0]] = word
+
+    def banned(self, state: tuple[int, ...]) -> list[int]:
+        """The roles that may not come next."""
+        last = self._before.get(state[-1], "") if state else ""
+        led = any(token in self._before for token in state) and not any(token in self._roles for token in state)
+        found = []
+        for role, name in self._roles.items():
+            vowel = name[0].lower() in "aeiou"
+            misled = not led or (last == "a" and vowel) or (last == "an" and not vowel)
+            if bool(last) if name[0].isupper() else misled:
+                found.append(role)
+        return found
