@@ -44,6 +44,10 @@ class NotWritable(BadRequest):
     """The place for the output cannot be written to."""
 
 
+class WriteFailed(DanqingError):
+    """The disk is full or fails: the request was right, and nothing half-written is left."""
+
+
 class Unavailable(DanqingError):
     """Something that is not on this machine: weights to download, a library of an extra."""
 

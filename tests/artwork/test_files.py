@@ -12,7 +12,7 @@ import time
 import pytest
 
 from danqing.artwork import files
-from danqing.errors import InvalidMedia, NotWritable, OutputExists
+from danqing.errors import InvalidMedia, NotWritable, OutputExists, WriteFailed
 
 
 def test_a_written_file_has_the_usual_permissions_and_leaves_nothing_else(tmp_path):
@@ -34,7 +34,7 @@ def test_a_full_disk_or_ctrl_c_leaves_nothing_behind(tmp_path, monkeypatch, erro
     monkeypatch.setattr(moment, interrupted)
     if moment == "os.link":  # the way without hard links is taken on OSError; let that one fail as well
         monkeypatch.setattr("pathlib.Path.replace", interrupted)
-    with pytest.raises(NotWritable if isinstance(error, OSError) else KeyboardInterrupt):
+    with pytest.raises(WriteFailed if isinstance(error, OSError) else KeyboardInterrupt):
         files.write(b"work", tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
 
@@ -46,10 +46,11 @@ def test_an_old_file_survives_a_failed_replacement(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(NotWritable, match="no space left"):
+    with pytest.raises(WriteFailed, match="no space left"):
         files.write(b"new", tmp_path / "a.png", force=True)
     assert (tmp_path / "a.png").read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
+    assert (WriteFailed.exit_code, NotWritable.exit_code) == (1, 2)  # the disk failed, or the request did
 
 
 def test_a_name_taken_while_writing_is_kept(tmp_path, monkeypatch):

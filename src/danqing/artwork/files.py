@@ -8,17 +8,19 @@ system: at every moment the name holds either what was there before or the finis
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
 import stat
 from pathlib import Path
 
-from danqing.errors import BadRequest, InvalidMedia, NotWritable, OutputExists
+from danqing.errors import BadRequest, InvalidMedia, NotWritable, OutputExists, WriteFailed
 
 MAX_BYTES = 2**30  # no file larger than this is read into memory: a 134-megapixel TIFF of 16 bits a channel is 0.8 GiB
 PART_PREFIX = ".danqing-"  # what an unfinished file is called, so that one left by a power cut can be told and swept
 PART_SUFFIX = ".part"
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)  # what no other name or permission would mend
 
 
 def read(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
@@ -77,7 +79,7 @@ def check_output(path: Path, *, force: bool = False) -> None:
 def write(data: bytes, path: Path, *, force: bool = False) -> None:
     """Writes all of `data` to `path`, or nothing.
 
-    Raises what `check_output` raises, and NotWritable when the disk is full or fails. Without `force` a file that
+    Raises what `check_output` raises, and WriteFailed when the disk is full or fails. Without `force` a file that
     appears under the name while this one is being written is kept, not replaced.
     """
     check_output(path, force=force)
@@ -94,7 +96,8 @@ def write(data: bytes, path: Path, *, force: bool = False) -> None:
         except FileExistsError:
             raise OutputExists(f"{path} is there already; choose another name, or add --force to replace it") from None
         except OSError as error:
-            raise NotWritable(f"{path} cannot be written: {_reason(error)}. Nothing was written.") from error
+            kind = WriteFailed if error.errno in _DISK else NotWritable
+            raise kind(f"{path} cannot be written: {_reason(error)}. Nothing was written.") from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)

@@ -27,7 +27,7 @@ from danqing.artwork import files, literature
 from danqing.artwork.artwork import Artwork
 from danqing.artwork.image import Picture
 from danqing.artwork.provenance import Provenance
-from danqing.errors import BadRequest, NotWritable, Unavailable, UnknownName
+from danqing.errors import BadRequest, NotWritable, Unavailable, UnknownName, WriteFailed
 
 PREVIEW_SIDE = 384  # px, longer side
 SHORT = 8  # hex digits of a work's name; more where two works share them
@@ -105,7 +105,7 @@ class Shelf:
         """Keeps a work and returns it as it stands on the shelf; the same content again gives the same work.
 
         suffix: the file's format; .png for a picture, .txt for a text and .musicxml for music unless given.
-        Raises NotWritable when the disk is full or the shelf may not be written.
+        Raises WriteFailed when the disk is full, NotWritable when the shelf may not be written.
         """
         suffix = suffix or _SUFFIXES[artwork.media]
         data = artwork.encode(suffix)
@@ -252,7 +252,8 @@ class Shelf:
             with self._engine.execution_options(write=True).begin() as connection:
                 yield connection
         except sql.exc.OperationalError as error:
-            raise NotWritable(f"the shelf {self.home} cannot be written: {error.orig}") from error
+            kind = WriteFailed if "disk" in str(error.orig) else NotWritable  # SQLITE_FULL, SQLITE_IOERR
+            raise kind(f"the shelf {self.home} cannot be written: {error.orig}") from error
 
     def _migrate(self) -> None:
         try:
