@@ -86,10 +86,11 @@ _CORRECTIONS = (
     (r"[^aeiouytd]ed$", r"[^aeiouylrwnmh]led$", -1),  # walked, but not wanted or mingled
     (
         r"[aeiouy][^aeiouy]+e(ly|ful|fully|less|lessly|lessness|ment|ments|ness|liness|some|ward|thing|where|times?|like|land|man|men|"
-        r"body|well|book|hold|head|by|most|noon|bush|father|finger|maker|teen|yard)s?$",
-        r"elements?$|gentle|nobleman|idleness|battle",
+        r"body|well|book|hold|head|by|most|noon|bush|father|finger|maker|teen|yard|bud|ball|light|fly|gay|spun|"
+        r"som|tim|lik|sid|wis|lin|bon|ston|plac|hous|vin)s?$",
+        r"elements?$|[^aeiouyr]le[a-z]+$",
         -1,
-    ),  # lonely, hopeful
+    ),  # lonely, hopeful, sometim(e); but not nobleman
     (r"[^aeiou]i(a|o|um|us|est|er|ent|ence|ently)[nlrts]?s?$",
      r"[tscgxlnd]i[ao][nlr]?t?s?$|[tcd]iers?$|[tc]ien|^.?.?riests?$", 1),
     (r"[aeou]ings?$|ying", r"^$", 1),  # seeing, flying
