@@ -31,6 +31,7 @@ FILES = {
     "en": "english-stories:story,english-verse:verse,tinyshakespeare:script",
     "zh": "chinese-novels:story,luxun:prose",
 }
+EMA = 0.99  # of the averaged weights: a run has few steps
 PROBES = 40  # held-out passages of each kind that are looked at while training goes on
 MEASURED = 250  # and that are measured at the end
 
@@ -94,7 +95,8 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
     def watch(net: sequence.Model) -> Mapping[str, float]:
         return {"perplexity": language.score(net, probes).perplexity}
 
-    final = language.fit(run, model, language.Lesson(stream.batch, loss, watch), language.plan(config), on_step)
+    plan = replace(language.plan(config), ema=EMA)
+    final = language.fit(run, model, language.Lesson(stream.batch, loss, watch), plan, on_step)
     about = {
         "language": config.language,
         "topics": sorted(library.words),
