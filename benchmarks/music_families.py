@@ -28,17 +28,31 @@ from danqing.training.pianorolls import Passages
 BATCH = 16
 
 
-def transformer(count: int, seed: int) -> Passages:
-    """Passages by the shipped writer, half of them in C minor."""
+def transformer(training: Passages, count: int, seed: int) -> Passages:
+    """Passages by the shipped writer, half of them in C minor, each begun with a tonic chord for a beat.
+
+    So does `compose`. The chord is one of those that begin a passage of the training part: no model is told more than
+    the key.
+    """
     model = music.restore(*catalog.weights("chorale"))
     assert isinstance(model, chorale.Writer)
-    generator = torch.Generator().manual_seed(seed)
+    generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+    chords = [tonic_chords(training, third) for third in (4, 3)]
     made = []
     for start in range(0, count, BATCH):
         hidden = torch.full((BATCH, STEPS, 4), chorale.HIDDEN)
+        hidden[:, :4] = torch.from_numpy(rng.choice(chords[start // BATCH % 2], BATCH))[:, None]
         known = chorale.frame(STEPS, 0, 16, 0 if start // BATCH % 2 else 12, ends=False)
         made.append(chorale.write(model, hidden, known, generator, chorale.WRITING, lambda *_: None))
     return pianorolls.pitches(torch.cat(made)[:count])
+
+
+def tonic_chords(training: Passages, third: int) -> Passages:
+    """Codes of the chords on C that begin a passage and have this third: (N, 4)."""
+    first = training[:, 0]
+    fits = np.isin(first % 12, (0, third, 7)).all(1) & (first[:, 3] % 12 == 0) & (first % 12 == third).any(1)
+    found: Passages = pianorolls.codes(first[fits]).numpy()
+    return found
 
 
 def gan(run: Path, count: int, seed: int) -> Passages:
@@ -54,9 +68,9 @@ def shuffled(real: Passages, count: int, seed: int) -> Passages:
 
 
 def copied(made: Passages, training: Passages) -> float:
-    """The share of passages of which half a bar, all voices, stands in the training part."""
-    seen = {half.tobytes() for passage in training for half in passage.reshape(-1, 8, 4)}
-    return float(np.mean([any(half.tobytes() in seen for half in passage.reshape(-1, 8, 4)) for passage in made]))
+    """The share of passages of which a bar, all voices, stands in the training part."""
+    seen = {bar.tobytes() for passage in training for bar in passage.reshape(-1, 16, 4)}
+    return float(np.mean([any(bar.tobytes() in seen for bar in passage.reshape(-1, 16, 4)) for passage in made]))
 
 
 def varied(made: Passages) -> float:
@@ -77,7 +91,7 @@ def main() -> None:
     makers = {
         "Bach, test part": lambda: test[rng.permutation(len(test))[: given.count]],
         "Bach, training part": lambda: training[rng.permutation(len(training))[: given.count]],
-        "Transformer": lambda: transformer(given.count, given.seed),
+        "Transformer": lambda: transformer(training, given.count, given.seed),
         "GAN": lambda: gan(given.gan, given.count, given.seed),
         "shuffled": lambda: shuffled(training, given.count, given.seed),
     }

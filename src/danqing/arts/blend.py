@@ -39,6 +39,7 @@ TEMPERATURE = 0.6
 PULL = 2.0  # deviations of the prior by which a slider at 1 moves a point
 LEAP = 9  # semitones; an octave is allowed besides
 FOREIGN = -2.5  # added to the logits of a note outside the scale
+LONGEST = 12  # steps of a note, but the last
 REST_STEPS = 2  # a rest of a melody is no longer; voices of a choir have none
 SCALES = {phrases.MAJOR: (0, 2, 4, 5, 7, 9, 11), phrases.MINOR: (0, 2, 3, 5, 7, 8, 10, 11)}
 ASTRAY = 0.2  # nats a step that a draft pays for an ending that leaps into the tonic, and for a foreign note in ten
@@ -194,10 +195,10 @@ class _Frame:
 
     @property
     def close(self) -> int:
-        """Steps of the last note: from the middle of the last bar where enough is left of it, else from its line."""
+        """Steps of the last note: from the middle of the last bar where a quarter is left of it, else from its line."""
         bar, left = self.shape.bar, self.shape.bar - self.shape.pickup
         half = bar // 2 if phrases.METRES[self.shape.metre] in ((4, 4), (6, 8), (2, 4)) else 0
-        return left - half if half and 3 * (left - half) >= bar else left
+        return left - half if half and left - half >= 4 else left
 
     @property
     def scale(self) -> tuple[int, ...]:
@@ -293,7 +294,7 @@ class _Rules:
                 row[REST] = NEVER
             if silent and since >= self.frame.rests:
                 row[HOLD] = NEVER
-            if not silent and since >= self.frame.shape.bar:
+            if not silent and since >= min(LONGEST, self.frame.shape.bar):
                 row[HOLD] = NEVER
         if self.last:
             self._cadence(rows, step, heard)
