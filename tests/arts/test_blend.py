@@ -20,8 +20,9 @@ from danqing.artwork.artwork import Artwork
 from danqing.artwork.music import Key, Meter, Note, Part, Score
 from danqing.artwork.provenance import Provenance
 from danqing.catalog.catalog import Catalog
-from danqing.catalog.styles import Styles
+from danqing.catalog.styles import Styles, shipped
 from danqing.compute import device
+from danqing.encode import phrases
 from danqing.errors import BadRequest, DanqingError, InvalidMedia, Unavailable
 
 F = Fraction
@@ -121,6 +122,21 @@ def test_the_points_go_from_one_piece_to_the_other_and_sliders_move_them(catalog
     assert not moved[:, 1:].any()
 
 
+@pytest.mark.parametrize("slider", ["span", "syncopation"])
+def test_the_sliders_move_what_they_are_named_after(make: Make, pair: tuple[Path, Path], slider: str):
+    measured = []
+    for by in (-1.0, 0.0, 1.0):
+        (work,) = make(blend=pair, bars=32, style="folk", temperature=1.0, **{slider: by})
+        score = work.content
+        assert isinstance(score, Score)
+        tokens = phrases.lay(score.notes, 32 * 16, 67).reshape(-1, 32)
+        tokens[:, 0] = np.where(tokens[:, 0] == phrases.HOLD, phrases.REST, tokens[:, 0])
+        places = np.repeat(phrases.shape_of(4, 4).places[None], len(tokens), 0)
+        column = phrases.ATTRIBUTES.index(slider)
+        measured.append(float(phrases.attributes(tokens, places)[:, column].mean()))
+    assert measured[0] < measured[1] < measured[2]
+
+
 def test_a_blend_that_holds_a_known_tune_is_withheld_unless_it_is_one_of_the_two(
     make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
@@ -170,7 +186,7 @@ def test_without_the_model_it_says_so(pair: tuple[Path, Path], tmp_path: Path):
 
 
 def test_a_broken_off_phrase_and_one_begun_late():
-    frame = blend._Frame(Key(F(0), "C"), blend.phrases.shape_of(4, 4), 48, 0, 12, 2)
+    frame = blend._Frame(Key(F(0), "C"), phrases.shape_of(4, 4), 48, 0, 12, 2)
     line = np.zeros((1, 32), np.int64)
     line[0, 0] = blend.PITCH
     assert frame.count == 2
@@ -178,3 +194,16 @@ def test_a_broken_off_phrase_and_one_begun_late():
     assert (row.shape, np.flatnonzero(row[0]).tolist()) == ((1, 48), [0, 16])
     assert blend._begun(line, 16)[0, 0] == blend.PITCH
     assert torch.from_numpy(blend._begun(line, 16)).shape == (1, 16)
+
+
+def test_with_the_model_that_ships_a_blend_opens_like_a_and_closes_like_b(pair: tuple[Path, Path]):
+    tools = Tools(device.choose("cpu"), shipped())
+    desk = composers.Desk(Compose(blend=pair), tools, 1)
+    model = desk.model(composers.PHRASES)
+    a, b = (blend.Source.read(path) for path in pair)
+    (work,) = create_all(Compose(blend=pair, style="folk", seed=1, temperature=0.1), tools)
+    assert isinstance(work.content, Score)
+    made = blend._points(model, blend.Source("c", work.content, work.content.notes, 1, a.meter, a.key))
+    ends = [blend._points(model, piece) for piece in (a, b)]
+    assert (made[0] - ends[0][0]).norm() < (made[0] - ends[1][0]).norm()
+    assert (made[-1] - ends[1][-1]).norm() < (made[-1] - ends[0][-1]).norm()

@@ -5,7 +5,8 @@ knows nothing of its key and little of its metre. The new piece follows both fro
 come a third of its way, its phrase lies between the phrases that stand a third of the way into A and into B, and nearer
 to A's. So it opens as A opens, ends as B ends, and A's metre and key (or the one asked for) hold throughout. What is
 written is kept in the bar, in a singer's or player's range and nearly always in the scale, and ends on the tonic. The
-melody is then set for four voices, as `chorales.harmonize` does it, where either piece has more voices than one.
+sliders move the points along their axes; span and syncopation, whose axes are weak (see the card), the odds besides.
+The melody is set for four voices, as `chorales.harmonize` does it, where either piece has more voices than one.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ DRAFTS = 8  # written side by side
 COURSE = (0.1, 0.9)  # how far from A to B the first and the last phrase are
 TEMPERATURE = 0.6
 PULL = 2.0  # deviations of the prior by which a slider at 1 moves a point
+WIDER = 0.15  # added to the logits of a pitch for each semitone from the middle of the range, where span is 1
+AGAINST = 2.5  # added to those of striking on a weak place and of holding over a strong one, where syncopation is 1
 LEAP = 9  # semitones; an octave is allowed besides
 FOREIGN = -2.5  # added to the logits of a note outside the scale
 LONGEST = 12  # steps of a note, but the last
@@ -110,7 +113,7 @@ def blend(desk: Desk) -> tuple[Score, ...]:
     sung = desk.request.manner == "chorale" or (not desk.request.manner and max(a.voices, b.voices) > 1)
     _tell(desk, a, b, key)
     model = desk.model(composers.PHRASES)
-    frame = _Frame.of(a, b, key, (desk.request.bars or USUAL_BARS), sung)
+    frame = _Frame.of(a, b, key, (desk.request.bars or USUAL_BARS), sung).slid(desk)
     points = _course(desk, model, a, b, frame.count)
     own = melodies.entries([Line(a.line, a.meter.bar), Line(b.line, b.meter.bar)])
 
@@ -175,6 +178,8 @@ class _Frame:
     low: int  # semitones from the tonic
     high: int
     rests: int  # steps of the longest rest
+    span: float = 0.0  # the sliders that move odds, in [-1, 1]
+    syncopation: float = 0.0
 
     @classmethod
     def of(cls, a: Source, b: Source, key: Key, bars: int, sung: bool) -> _Frame:
@@ -187,6 +192,10 @@ class _Frame:
         middle = (low + high) // 2
         low, high = min(low, middle - 6), max(high, middle + 6)  # the tonic has to be within reach
         return cls(key, a.shape, bars * a.shape.bar, low, high, 0 if sung else REST_STEPS)
+
+    def slid(self, desk: Desk) -> _Frame:
+        """With the sliders that were asked for."""
+        return replace(self, span=desk.request.span or 0.0, syncopation=desk.request.syncopation or 0.0)
 
     @property
     def count(self) -> int:
@@ -274,6 +283,7 @@ class _Rules:
         """(TOKENS,): the range and the scale."""
         offsets = np.arange(TOKENS) - PITCH
         found = np.where(np.isin(offsets % 12, self.frame.scale), 0.0, FOREIGN)
+        found += self.frame.span * WIDER * (np.abs(offsets - (self.frame.low + self.frame.high) / 2) - 4)
         found[(offsets < self.frame.low) | (offsets > self.frame.high)] = NEVER
         found[[HOLD, REST]] = 0.0, 0.0 if self.frame.rests else NEVER
         return found.astype(np.float32)
@@ -282,6 +292,8 @@ class _Rules:
         """See `music_vae.Bias`."""
         own = tokens.numpy()
         rows = np.repeat(self._always[None], len(own), 0)
+        if self.frame.syncopation:
+            rows += self._against(step, own)
         heard = _last(own, self.before)  # START: nothing yet
         leaps = np.abs(np.arange(TOKENS)[None] - heard[:, None])
         pitched = np.arange(TOKENS)[None] > REST
@@ -299,6 +311,20 @@ class _Rules:
         if self.last:
             self._cadence(rows, step, heard)
         return torch.from_numpy(rows)
+
+    def _against(self, step: int, tokens: Tokens) -> NDArray[np.float32]:
+        """(B, TOKENS): odds of notes that are struck on a weak place and sound on over a stronger one."""
+        strength = phrases.STRENGTH[self.frame.shape.places]
+        by = AGAINST * self.frame.syncopation
+        odds = np.zeros((len(tokens), TOKENS), np.float32)
+        later = strength[step + 1 : step + 3]
+        if len(later) and later.max() > strength[step]:
+            odds[:, REST + 1 :] += by / 2
+        for row, line in zip(odds, tokens, strict=True):
+            changes = np.flatnonzero(line != HOLD)
+            if len(changes) and line[changes[-1]] > REST and strength[step] > strength[changes[-1]]:
+                row[HOLD] += by
+        return odds
 
     def _cadence(self, rows: NDArray[np.float32], step: int, heard: Tokens) -> None:
         """The tonic at the end, the one nearest to what was heard, and held; no rest just before it."""
