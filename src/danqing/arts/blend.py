@@ -34,7 +34,7 @@ from danqing.techniques import music_vae
 from danqing.techniques.music_vae import Known, Vae
 
 USUAL_BARS = 16
-DRAFTS = 8  # written side by side
+DRAFTS = 12  # written side by side
 COURSE = (0.1, 0.9)  # how far from A to B the first and the last phrase are
 TEMPERATURE = 0.6
 PULL = 2.0  # deviations of the prior by which a slider at 1 moves a point
@@ -42,9 +42,11 @@ WIDER = 0.15  # added to the logits of a pitch for each semitone from the middle
 AGAINST = 2.5  # added to those of striking on a weak place and of holding over a strong one, where syncopation is 1
 LEAP = 9  # semitones; an octave is allowed besides
 FOREIGN = -2.5  # added to the logits of a note outside the scale
+ON_THE_BEAT = -0.6  # syncopation of a choir
 LONGEST = 12  # steps of a note, but the last
 REST_STEPS = 2  # a rest of a melody is no longer; voices of a choir have none
 SCALES = {phrases.MAJOR: (0, 2, 4, 5, 7, 9, 11), phrases.MINOR: (0, 2, 3, 5, 7, 8, 10, 11)}
+HOMEWARD = (-2, -1, 1, 2, 5, -7)  # semitones by which the tonic is reached: by step, from the dominant
 ASTRAY = 0.2  # nats a step that a draft pays for an ending that leaps into the tonic, and for a foreign note in ten
 NEVER = float("-inf")
 Tokens = NDArray[np.int64]
@@ -92,9 +94,10 @@ class Source:
 
     @cached_property
     def cuts(self) -> list[phrases.Phrase]:
-        """Its phrases in order, those without a note left out."""
-        mode, size = phrases.mode_of(self.key), self.shape.length
-        starts = [s for s in range(0, len(self.tokens), size) if s == 0 or len(self.tokens) - s > size // 4]
+        """Its phrases in order, the last one ending where the piece ends; those without a note left out."""
+        mode, size, bar = phrases.mode_of(self.key), self.shape.length, self.shape.bar
+        last = max(0, -(-(len(self.tokens) - size) // bar) * bar)
+        starts = [*range(0, last, size), last]
         every = [phrases.cut(self.tokens, start, self.shape, mode) for start in starts]
         return [phrase for phrase in every if (phrase.tokens > REST).any()]
 
@@ -194,8 +197,10 @@ class _Frame:
         return cls(key, a.shape, bars * a.shape.bar, low, high, 0 if sung else REST_STEPS)
 
     def slid(self, desk: Desk) -> _Frame:
-        """With the sliders that were asked for."""
-        return replace(self, span=desk.request.span or 0.0, syncopation=desk.request.syncopation or 0.0)
+        """With the sliders that were asked for; a choir sings on the beat where nobody asked."""
+        plain = 0.0 if self.rests else ON_THE_BEAT
+        against = desk.request.syncopation
+        return replace(self, span=desk.request.span or 0.0, syncopation=plain if against is None else against)
 
     @property
     def count(self) -> int:
@@ -265,9 +270,8 @@ def _astray(tokens: Tokens, frame: _Frame) -> float:
     struck = tokens[tokens > REST] - PITCH
     if len(struck) < 2:
         return 1.0
-    leap = abs(int(struck[-1] - struck[-2]))
     foreign = float(np.mean(~np.isin(struck % 12, frame.scale)))
-    return ASTRAY * (leap not in (1, 2, 5, 7)) + 10 * ASTRAY * foreign
+    return ASTRAY * (int(struck[-1] - struck[-2]) not in HOMEWARD) + 10 * ASTRAY * foreign
 
 
 @dataclass(frozen=True)
