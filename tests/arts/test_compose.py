@@ -292,11 +292,6 @@ def test_what_cannot_be_met_is_refused_before_any_work(fields: dict[str, Any], m
     assert "\n" not in str(caught.value)
 
 
-def test_blending_waits_for_its_model(make: Make, tmp_path: Path):
-    with pytest.raises(Unavailable, match="needs the music VAE, which does not ship yet"):
-        make(blend=(tmp_path / "a.mid", tmp_path / "b.mid"))
-
-
 def test_files_that_hold_no_music_for_the_task(make: Make, tmp_path: Path):
     binary, empty, chords = tmp_path / "a.mid", tmp_path / "b.mid", tmp_path / "c.abc"
     binary.write_bytes(bytes(range(256)) * 8)

@@ -50,6 +50,17 @@ def test_the_suffix_says_the_form(danqing: Danqing, suffix: str):
     assert "--force" in err
 
 
+def test_a_blend_takes_two_files(danqing: Danqing, monkeypatch: pytest.MonkeyPatch):
+    asked: list[art.Compose] = []
+    for name in ("a.mid", "b.mid"):
+        scores.save(TUNE, name, Provenance("compose"))
+    make = art.create_all
+    monkeypatch.setattr(art, "create_all", lambda request, tools: (asked.append(request), make(request, tools))[1])
+    code, out, _ = danqing("compose", "--blend", "a.mid", "b.mid", "--density", -0.5, "-o", "c.mid")
+    assert (code, out) == (0, "c.mid\n")
+    assert (asked[0].blend, asked[0].density) == ((Path("a.mid"), Path("b.mid")), -0.5)
+
+
 def test_json_says_where_it_is_and_the_gallery_shows_it(danqing: Danqing):
     code, out, err = danqing("compose", "--seed", 1, "--json")
     made = json.loads(out)
@@ -74,6 +85,8 @@ def test_several_works_are_several_files(danqing: Danqing):
         (["compose", "--style", "bachh"], "danqing: style 'bachh' is not known. Did you mean 'bach'"),
         (["compose", "--infill", "a.mid"], "danqing: --infill was given without --bars-range"),
         (["compose", "--blend", "a.mid"], "danqing: option '--blend' requires 2 arguments"),
+        (["compose", "--density", 0.5], "danqing: --density moves a blend, and no --blend"),
+        (["compose", "--blend", "a.mid", "b.mid", "--span", -2], "danqing: --span is -2; it lies between -1"),
         (["compose", "--bars", "many"], "danqing: invalid value for '--bars'"),
         (["appraise", "none.mid"], "danqing: none.mid is not there"),
         (["appraise", "binary.mid"], "danqing: binary.mid is no score"),
@@ -104,7 +117,7 @@ def test_help_needs_no_torch_and_names_every_flag(danqing: Danqing):
     out = danqing("compose", "--help")[1]
     flags = (
         "--style --bars --key --metre --tempo --mood --continue --harmonize --infill --bars-range --restyle --blend "
-        "--temperature --count --seed --output --force --json"
+        "--density --span --syncopation --temperature --count --seed --output --force --json"
     )
     for flag in flags.split():
         assert flag in out, flag

@@ -12,8 +12,8 @@ from danqing.compute import checkpoint
 from danqing.encode import melodies, tunes
 from danqing.encode.melodies import Line
 from danqing.encode.origins import Filter
-from danqing.techniques import chorale, sequence
-from danqing.training import music
+from danqing.techniques import chorale, music_vae, sequence
+from danqing.training import music, phrases
 
 CARD = """name = "{name}"
 purpose = "a model of the tests"
@@ -47,7 +47,7 @@ def card(root: Path, name: str) -> None:
 
 
 def catalog(root: Path) -> Catalog:
-    """chorale, chorale_orderless, folk and the filter of FAMOUS."""
+    """chorale, chorale_orderless, folk, phrases and the filter of FAMOUS."""
     import dataclasses
 
     for folder in ("cards", "weights"):
@@ -66,6 +66,9 @@ def catalog(root: Path) -> Catalog:
     }
     checkpoint.save_weights(root / "weights" / "folk.safetensors", sequence.build(config).state_dict(), header)
     card(root, "folk")
+    vae = music_vae.build(music_vae.Config(latent=8, encoder=8, decoder=16))
+    phrases.save(root / "weights" / "phrases.safetensors", vae, "float32")
+    card(root, "phrases")
     from fractions import Fraction
 
     known = melodies.entries([Line(line(FAMOUS), Fraction(4))])

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 from danqing.arts import Flag, Tools, check_choices
 from danqing.arts.write import MOODS_ZH
 from danqing.artwork.music import MODES, TONICS, ZERO, Key
-from danqing.errors import BadRequest, Unavailable, UnknownName
+from danqing.errors import BadRequest, UnknownName
 
 if TYPE_CHECKING:
     from danqing.artwork.artwork import Artwork
@@ -28,6 +28,7 @@ MOST = 20  # works in one request
 LEAST_BARS, MOST_BARS = 2, 64  # of a new piece, or of what is added to one
 SLOWEST, FASTEST = 20.0, 300.0  # quarter notes a minute
 TASKS = ("continue_", "harmonize", "infill", "restyle", "blend")  # what is done with a piece that is there
+SLIDERS = ("density", "span", "syncopation")  # of a blend
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,14 @@ DUPLE = ("2/4", "4/4")
 STYLES: Mapping[str, Style] = {
     "chorale": Style(
         "chorales",
-        ("new", "continue_", "harmonize", "infill", "restyle"),
+        ("new", "continue_", "harmonize", "infill", "restyle", "blend"),
         ("major", "minor"),
         ("4/4", "3/4"),
         {},
     ),
     "folk": Style(
         "folk",
-        ("new", "continue_", "infill"),
+        ("new", "continue_", "infill", "blend"),
         MODES,
         FOLK_METRES,
         {
@@ -83,7 +84,10 @@ class Compose:
         str, Flag("chorale (bach), folk, or a dance: folk:jig; that of the piece, or chorale, unless given", "NAME")
     ] = ""
     bars: Annotated[
-        int | None, Flag(f"how many bars, {LEAST_BARS} to {MOST_BARS}; with --continue how many more", "N")
+        int | None,
+        Flag(
+            f"how many bars, {LEAST_BARS} to {MOST_BARS}; with --continue how many more, with --blend in all, 16", "N"
+        ),
     ] = None
     key: Annotated[str, Flag("g-minor, Bb, d-dorian; one that suits the mood unless given", "KEY")] = ""
     metre: Annotated[str, Flag("4/4, 3/4, 6/8 …; that of the style unless given", "BEATS/UNIT")] = ""
@@ -96,7 +100,10 @@ class Compose:
     infill: Annotated[Path | None, Flag("a piece some bars of which are written anew", "FILE")] = None
     bars_range: Annotated[str, Flag("which bars --infill writes; all else stays as it is", "A:B")] = ""
     restyle: Annotated[Path | None, Flag("a piece to set in the style; its melody stays", "FILE")] = None
-    blend: Annotated[tuple[Path, Path] | None, Flag("two pieces to blend", "FILE_A FILE_B")] = None
+    blend: Annotated[tuple[Path, Path] | None, Flag("a new piece that goes from A to B", "FILE_A FILE_B")] = None
+    density: Annotated[float | None, Flag("of a blend: fewer notes (-1) or more (1)", "N")] = None
+    span: Annotated[float | None, Flag("of a blend: a narrower (-1) or a wider (1) melody", "N")] = None
+    syncopation: Annotated[float | None, Flag("of a blend: less (-1) or more (1) against the beat", "N")] = None
     temperature: Annotated[
         float | None, Flag("0.1 plays it safe, 1 is as varied as the model, up to 2; chosen for the style", "T")
     ] = None
@@ -153,10 +160,6 @@ def create(request: Compose, tools: Tools) -> Artwork:
 
 def create_all(request: Compose, tools: Tools) -> tuple[Artwork, ...]:
     """Meet the request: `count` works. Raises BadRequest, InvalidMedia or Unavailable before any long work begins."""
-    if request.blend is not None:
-        raise Unavailable(
-            "--blend needs the music VAE, which does not ship yet; --continue or --restyle one of the two instead"
-        )
     from danqing.arts import composers
     from danqing.artwork.artwork import Artwork
     from danqing.artwork.provenance import Provenance, describe, parent
@@ -164,10 +167,10 @@ def create_all(request: Compose, tools: Tools) -> tuple[Artwork, ...]:
 
     seed = seeds.fresh() if request.seed is None else request.seed
     desk = composers.Desk(request, tools, seed)
-    style = STYLES[desk.manner]
-    make = getattr(importlib.import_module(f"danqing.arts.{style.module}"), request.task)
+    module = "blend" if request.blend else STYLES[desk.manner].module
+    make = getattr(importlib.import_module(f"danqing.arts.{module}"), request.task)
     made: tuple[Score, ...] = make(desk)
-    parents = (parent("music", request.source),) if request.source else ()
+    parents = tuple(parent("music", path) for path in request.blend or (request.source,) if path)
     facts = {**describe(request), "seed": seed}
     works = []
     for number, score in enumerate(made):
@@ -224,6 +227,12 @@ def _check_numbers(request: Compose) -> None:
         )
     if request.temperature is not None and not 0 < request.temperature <= 2:
         raise BadRequest(f"--temperature is {request.temperature}; it lies above 0 (safe) and up to 2 (wild)")
+    for name in SLIDERS:
+        value = getattr(request, name)
+        if value is not None and request.blend is None:
+            raise BadRequest(f"--{name} moves a blend, and no --blend FILE_A FILE_B was given")
+        if value is not None and not -1 <= value <= 1:
+            raise BadRequest(f"--{name} is {value:g}; it lies between -1 (less) and 1 (more)")
     if request.seed is not None and not 0 <= request.seed < 2**31:
         raise BadRequest(f"--seed is {request.seed}; it lies between 0 and {2**31 - 1}")
     if request.bars_range:
@@ -274,12 +283,12 @@ def _check_together(request: Compose) -> None:
     if request.task == "new":
         return
     name = f"--{request.task.rstrip('_')}"
-    if request.bars is not None and request.task != "continue_":
+    if request.bars is not None and request.task not in ("continue_", "blend"):
         raise BadRequest(f"{name} keeps the piece as long as it is and --bars is {request.bars}; leave one of them out")
     for flag in ("metre", "mood"):
         if getattr(request, flag):
             raise BadRequest(f"{name} keeps the metre and mood of the piece, and --{flag} was given; leave one out")
-    if request.manner and request.task != "blend" and request.task not in STYLES[request.manner].tasks:
+    if request.manner and request.task not in STYLES[request.manner].tasks:
         able = [style for style, entry in STYLES.items() if request.task in entry.tasks]
         raise BadRequest(
             f"{name} and --style {request.style}: {request.manner} has one voice; "

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from danqing.catalog.catalog import Catalog
 
 CHORALE, ORDERLESS, FOLK, KNOWN = "chorale", "chorale_orderless", "folk", "tune_origins"  # names in the catalog
+PHRASES = "phrases"
 ROUNDS = 4  # times that a piece is drawn again before it is given up
 # Keys that a piece may be in where nobody says: (tonic, mode), those that singers and fiddlers like.
 USUAL = {
@@ -167,9 +168,11 @@ class Desk:
 @functools.lru_cache(maxsize=4)
 def _opened(catalog: Catalog, name: str) -> Any:
     """Reading and checking the weights takes longer than a piece: they are kept."""
-    from danqing.training import language, music
+    from danqing.training import language, music, phrases
 
     tensors, about = catalog.weights(name)
+    if about.get("architecture") == "music_vae":
+        return phrases.restore(tensors, about)
     if about.get("architecture") == "chorale":
         return music.restore(tensors, about)
     return language.restore(tensors, about)[0]
