@@ -55,6 +55,12 @@ class Grid:
         """Which step of its bar each step is: (T,) in [0, bar)."""
         return (np.arange(len(self)) - self.pickup) % self.bar
 
+    def line(self, voice: int) -> list[int]:
+        """The pitches of a voice, MIDI, those that stay or are struck again once, silence left out."""
+        pitch = self.pitches[:, voice]
+        pitch = pitch[pitch != SILENCE]
+        return pitch[np.append(True, pitch[1:] != pitch[:-1])].tolist() if len(pitch) else []
+
     def steps(self, first: int, last: int) -> slice:
         """The steps of bars `first` to `last`, counted from 1, both included. A pickup belongs to no bar."""
         bars = -(-(len(self) - self.pickup) // self.bar)

@@ -436,6 +436,29 @@ def write(
     return out
 
 
+def log_probs(model: Writer, notes: Tensor, given: Tensor, known: Frame, sampling: Sampling) -> Tensor:
+    """log p of every note that `write` drew, under what it drew from: ranges, silence, parallels and temperature.
+
+    notes (B, T, 4) int64, what came back; given (B, T, 4), what it was handed, HIDDEN where it wrote; known: the frame,
+    B rows or one; sampling: min_p is passed over, so it is that of `write` where it was 0. Differentiable in the
+    model's weights. Returns (B, T, 4) float32, 0 where a note was given.
+    """
+    if sampling.temperature <= 0:
+        raise BadRequest("temperature is 0: the likeliest note is taken, and no other has a probability")
+    logits = model(notes, Frame(*(x.expand(notes.shape[:2]) for x in (known.place, known.beats, known.key))))
+    allowed = sampling.allowed().to(notes.device)
+    before, _ = _shifted(notes, notes)
+    now, found = given.clone(), [torch.zeros_like(logits[:, :, 0, 0])] * VOICES
+    for voice in model.config.order:
+        may = allowed[voice]
+        if not sampling.parallels:
+            may = _but(may, parallel(before, now, voice))
+        narrowed = (logits[:, :, voice] / sampling.temperature).masked_fill(~may, -torch.inf)
+        found[voice] = torch.log_softmax(narrowed, -1).gather(-1, notes[..., voice, None])[..., 0]
+        now[..., voice] = notes[..., voice]
+    return torch.stack(found, dim=2).masked_fill(given != HIDDEN, 0.0)
+
+
 def _but(allowed: Tensor, bad: Tensor) -> Tensor:
     """What is allowed and not bad; all that is allowed where nothing else is left. Both broadcast to (…, CODES)."""
     good = allowed & ~bad

@@ -266,11 +266,16 @@ class Corpus:
     @classmethod
     def of(cls, learned: Iterable[Tune]) -> Corpus:
         """Every row of these tunes."""
-        return cls(np.unique(np.concatenate([_hashes(tune) for tune in learned] or [_NONE])))
+        return cls.of_melodies(tune.melody for tune in learned)
 
-    def share(self, tune: Tune) -> float:
-        """Share of a tune's rows that stand in the corpus, in any key; 0 for a tune that is too short."""
-        own = _hashes(tune)
+    @classmethod
+    def of_melodies(cls, learned: Iterable[Sequence[int]]) -> Corpus:
+        """Every row of these, MIDI numbers, pitches that are struck again counted once."""
+        return cls(np.unique(np.concatenate([_hashes(melody) for melody in learned] or [_NONE])))
+
+    def share(self, melody: Sequence[int]) -> float:
+        """Share of a melody's rows that stand in the corpus, in any key; 0 for one that is too short."""
+        own = _hashes(melody)
         if not len(own) or not len(self.known):
             return 0.0
         place = np.minimum(np.searchsorted(self.known, own), len(self.known) - 1)
@@ -280,9 +285,9 @@ class Corpus:
 _NONE = np.zeros(0, dtype=np.uint64)
 
 
-def _hashes(tune: Tune) -> NDArray[np.uint64]:
-    """One number for each row of GRAM intervals, pitches that are struck again counted once."""
-    row = np.diff(tune.melody)
+def _hashes(melody: Sequence[int]) -> NDArray[np.uint64]:
+    """One number for each row of GRAM intervals."""
+    row = np.diff(melody)
     if len(row) < GRAM:
         return _NONE
     rows = np.lib.stride_tricks.sliding_window_view(row + 128, GRAM).astype(np.uint64)
@@ -293,13 +298,21 @@ def _hashes(tune: Tune) -> NDArray[np.uint64]:
 
 def novelty(tune: Tune, corpus: Corpus) -> float:
     """Share of its rows of GRAM intervals that are in no tune of the corpus, in any key; full at 0.9."""
-    return _full(1.0 - corpus.share(tune), 0.9) if len(tune.melody) > GRAM else 0.0
+    return _new(tune.melody, corpus)
+
+
+def _new(melody: Sequence[int], corpus: Corpus) -> float:
+    return _full(1.0 - corpus.share(melody), 0.9) if len(melody) > GRAM else 0.0
 
 
 def distinct(written: Sequence[Tune], size: int = 5) -> float:
     """How differently several tunes go: different rows of `size` intervals, as a share of all (Li et al. 2016)."""
-    rows = [np.diff(tune.melody).tolist() for tune in written]
-    every = [tuple(row[i : i + size]) for row in rows for i in range(len(row) - size + 1)]
+    return different([np.diff(tune.melody).tolist() for tune in written], size)
+
+
+def different(works: Sequence[Sequence[object]], size: int) -> float:
+    """Different rows of `size` things in a row in any of these works, as a share of all such rows."""
+    every = [tuple(work[i : i + size]) for work in works for i in range(len(work) - size + 1)]
     return len(set(every)) / max(1, len(every))
 
 
@@ -422,14 +435,24 @@ def cadence(grid: Grid) -> float:
     return value
 
 
+def movement(grid: Grid) -> float:
+    """New pitches in a beat, those of the four voices together, full at 3.4: voices that stay break no rule.
+
+    Bach has 3.65 (test part); one in five of his chorales has fewer than 3.1.
+    """
+    pitch = grid.pitches
+    return _full(4 * float((pitch[1:] != pitch[:-1]).sum()) / max(1, len(pitch)), 3.4)
+
+
 CHORALE: dict[str, Callable[[Grid], float]] = {
-    "voice_leading": voice_leading, "consonance": consonance, "cadence": cadence,
+    "voice_leading": voice_leading, "consonance": consonance, "cadence": cadence, "movement": movement,
 }  # fmt: skip
 
 
-def of_grid(grid: Grid) -> dict[str, float]:
-    """Every reward of a chorale by its name."""
-    return {name: reward(grid) for name, reward in CHORALE.items()}
+def of_grid(grid: Grid, corpus: Corpus | None = None) -> dict[str, float]:
+    """Every reward of a chorale by its name; the soprano's novelty where there is a corpus."""
+    found = {name: reward(grid) for name, reward in CHORALE.items()}
+    return found | ({"novelty": _new(grid.line(0), corpus)} if corpus else {})
 
 
 # --- together ---------------------------------------------------------------------------------------------------------
@@ -439,7 +462,7 @@ WEIGHTS: dict[str, dict[str, float]] = {
              "unrepeated": 2, "span": 1, "metre": 1, "motif": 2, "variety": 2, "novelty": 2},
     "harmony": {"in_key": 1, "chord_tones": 2, "accompaniment": 1, "ending": 1},
     "motif": {"motif": 2, "variety": 1, "unrepeated": 1, "novelty": 1},
-    "chorale": {"voice_leading": 2, "consonance": 1, "cadence": 1},
+    "chorale": {"voice_leading": 2, "consonance": 1, "cadence": 1, "movement": 1, "novelty": 1},
 }  # fmt: skip
 
 
