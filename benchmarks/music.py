@@ -12,6 +12,8 @@ style       for each style that can be asked for: how far pieces that are made o
 classifier  a classifier of seven composers by the traits of 16 bars (appraisal.traits), which learned from real pieces
             alone: how often it is right about works it never heard, and about pieces made for a composer.
 harmonise   held-out chorale melodies set for four voices: rules broken in a bar, beside Bach's own settings.
+struck      the chorales beside their engraved scores: how often a pitch that stays is struck again, by its place in
+            the bar, and whether a chorale's length tells its metre and pickup (`encode.notes` goes by both).
 speed       seconds, once loaded: 16 bars of four parts, their page as SVG, 30 s of sound.
 
 A model that is not installed is named under "missing" and leaves the rest as it is.
@@ -27,7 +29,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -215,6 +217,67 @@ def harmonise(bench: Bench) -> dict[str, object]:
     return found
 
 
+# --- what the grid does not say ---------------------------------------------------------------------------------------
+
+
+def struck(bench: Bench) -> dict[str, object]:
+    """See the top of the file."""
+    engraved = _by_melody(bench.data.pieces["bach"].values())
+    every = bench.data.chorales
+    pairs = [
+        (piece.grid, other)
+        for piece in (*every.training, *every.valid, *every.test)
+        if (other := _same(piece.grid, engraved)) is not None
+    ]
+    stays: Counter[str] = Counter()
+    again: Counter[str] = Counter()
+    for _, grid in pairs:
+        if grid.bar != 16:
+            continue
+        names = np.where(grid.places % 4, "between", np.where(grid.places % 8, "beat", "middle")).astype(object)
+        names[grid.places == 0] = "bar line"
+        for voice, step in zip(*np.nonzero((grid.pitches[1:] == grid.pitches[:-1]).T), strict=True):
+            if grid.pitches[step, voice] == notes.SILENCE:
+                continue
+            for name in (
+                names[step + 1],
+                *(["bar line, soprano"] if not voice and names[step + 1] == "bar line" else []),
+            ):
+                stays[name] += 1
+                again[name] += not grid.held[step + 1, voice]
+    told = [(ours.pickup, ours.bar) == (grid.pickup, grid.bar) for ours, grid in pairs]
+    found: dict[str, object] = {"pairs": len(pairs), "metre_and_pickup_told": sum(told)}
+    return found | {f"struck_again_{name}": round(again[name] / stays[name], 3) for name in sorted(stays)}
+
+
+def _by_melody(engraved: Iterable[Score]) -> dict[tuple[int, ...], list[notes.Grid]]:
+    """The engraved chorales for four voices, by how their sopranos begin."""
+    found: dict[tuple[int, ...], list[notes.Grid]] = {}
+    for score in engraved:
+        try:
+            grid = notes.from_score(score, rounded=True)
+        except BadRequest:  # other than four voices, or metres that change
+            continue
+        found.setdefault(_beginning(grid), []).append(grid)
+    return found
+
+
+def _beginning(grid: notes.Grid) -> tuple[int, ...]:
+    return tuple(np.diff(grid.line(0)[:9]).tolist())
+
+
+def _same(grid: notes.Grid, engraved: Mapping[tuple[int, ...], list[notes.Grid]]) -> notes.Grid | None:
+    """The engraved chorale that has nine in ten of its notes, moved to any key; None for none."""
+    best, share = None, 0.9
+    for other in engraved.get(_beginning(grid), []):
+        length = min(len(grid), len(other))
+        apart = grid.pitches[:length] - other.pitches[:length]
+        alike = float((apart == np.median(apart)).mean()) * length / max(len(grid), len(other))
+        if alike >= share:
+            best, share = other, alike
+    return best
+
+
 # --- how fast ---------------------------------------------------------------------------------------------------------
 
 
@@ -251,6 +314,7 @@ SECTIONS: dict[str, Callable[[Bench], dict[str, object]]] = {
     "style": style,
     "classifier": classifier,
     "harmonise": harmonise,
+    "struck": struck,
     "speed": speed,
 }
 

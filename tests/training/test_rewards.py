@@ -138,6 +138,15 @@ def test_consonance_and_cadences():
     assert rewards.cadence(grid([72, 69, 65, 53], [72, 67, 64, 52])) == 0.0
 
 
+def test_a_piece_is_at_home_in_the_key_that_was_asked_for():
+    cadence = grid([72, 67, 64, 48], [72, 69, 65, 53], [71, 67, 62, 55], [72, 67, 64, 48])
+    assert rewards.at_home(cadence, 0) == 1.0
+    near, far = rewards.at_home(cadence, 7), rewards.at_home(cadence, 6)
+    assert 1.0 > near > far == 0.0, "G major is nearer than F sharp major"
+    assert rewards.of_grid(cadence, key=7)["at_home"] == near
+    assert rewards.of_grid(cadence)["at_home"] == 1.0
+
+
 def test_voices_that_stay_earn_no_movement_and_known_melodies_no_novelty():
     moving = grid(*[[72 - i, 67 - i, 64 - i, 48 + i] for i in range(8)])
     assert rewards.movement(moving) == 1.0
@@ -154,7 +163,7 @@ def test_mixes():
         rewards.mixed({}, "jazz")
     with pytest.raises(BadRequest, match="none of the rewards"):
         rewards.mixed({}, "folk")
-    names = {*rewards.FOLK, *rewards.CHORALE, "novelty"}
+    names = {*rewards.FOLK, *rewards.CHORALE, "novelty", "at_home"}
     assert all(set(mix) <= names for mix in rewards.WEIGHTS.values())
 
 

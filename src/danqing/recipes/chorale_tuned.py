@@ -31,6 +31,7 @@ from danqing.artwork.request import OnStep
 from danqing.catalog import catalog
 from danqing.compute import checkpoint, device
 from danqing.encode import notes as grids
+from danqing.encode import theory
 from danqing.encode.notes import Grid
 from danqing.errors import BadRequest
 from danqing.recipes import Recipe
@@ -56,18 +57,18 @@ class Config:
 
     files: str = "jsb-chorales-json"  # in --data or its `music`, a .zip or .json
     start: str = "chorale"  # a weights file, the name of a model that ships, or "none": a small one that knows nothing
-    kl: float = 0.002  # reward that a piece pays for a nat of divergence
-    real: float = 1.0  # what a nat per note of real pieces counts
+    kl: float = 0.001  # reward that a piece pays for a nat of divergence
+    real: float = 2.0  # what a nat per note of real pieces counts
     bound: float = 0.05  # by how much, as a share, nats per note of the validation pieces may be up in the end
     bars: int = 8  # of a piece that is written
     prompts: int = 2  # in a step, of one metre
-    samples: int = 8  # pieces to a prompt
+    samples: int = 12  # pieces to a prompt
     batch: int = 4  # real pieces in a step
     judged: int = 128  # pieces by which it is measured, before and after
-    steps: int = 120
+    steps: int = 80
     minutes: float = 30.0
     checkpoint_s: float = 60.0  # seconds between checkpoints
-    rate: float = 2e-4  # peak learning rate
+    rate: float = 3e-4  # peak learning rate
     storage: str = "int8"
     seed: int = 19
 
@@ -126,9 +127,10 @@ def write(model: Writer, ask: Ask, sampling: Sampling, generator: torch.Generato
     return chorale.write(model, ask.given, ask.frame, generator, sampling).clone()  # one that gradients may pass
 
 
-def grids_of(written: Tensor, ask: Ask) -> list[Grid]:
-    """What was written, to be judged."""
-    return [grids.from_codes(row.numpy(), ask.pickup, ask.bar) for row in written]
+def grids_of(written: Tensor, ask: Ask) -> list[tuple[Grid, int]]:
+    """What was written, to be judged, each with the key that was asked for."""
+    rows = zip(written, ask.frame.key[:, 0].tolist(), strict=True)
+    return [(grids.from_codes(row.numpy(), ask.pickup, ask.bar), key) for row, key in rows]
 
 
 def in_order(each: Tensor, model: Writer) -> Tensor:
@@ -163,7 +165,7 @@ def train(config: Any, root: Path, run: Run, on_step: OnStep) -> dict[str, float
     def step(moment: engine.Moment) -> Mapping[str, Tensor]:
         ask = asked(pieces.training, config.prompts, config.bars, moment.generator).repeated(config.samples)
         written = write(model, ask, DRAWN, moment.generator)
-        each = [rewards.of_grid(grid, corpus) for grid in grids_of(written, ask)]
+        each = [rewards.of_grid(grid, corpus, key) for grid, key in grids_of(written, ask)]
         earned = torch.tensor([rewards.mixed(values, "chorale") for values in each])
         own, old = _both(model, prior, written, ask, compute.device)
         open_ = in_order(ask.given == HIDDEN, model).to(compute.device)
@@ -197,7 +199,7 @@ def train(config: Any, root: Path, run: Run, on_step: OnStep) -> dict[str, float
         run,
         measured,
         before=judged(first, pieces, config),
-        bach=of_grids([piece.grid for piece in pieces.test], corpus),
+        bach=of_grids([(piece.grid, piece.key) for piece in pieces.test], corpus),
         share_of_the_way=share,
         test_sha256=music.fingerprint([p.sha256 for p in pieces.test]),
         parameters=sum(p.numel() for p in final.parameters()),
@@ -256,7 +258,7 @@ def judged(model: Writer, pieces: music.Chorales, config: Any) -> dict[str, floa
     """
     corpus = rewards.Corpus.of_melodies(piece.melody for piece in pieces.training)
     generator = torch.Generator().manual_seed(config.seed)
-    written: list[Grid] = []
+    written: list[tuple[Grid, int]] = []
     while len(written) < config.judged:
         ask = asked(pieces.test, min(AT_ONCE, config.judged - len(written)), config.bars, generator)
         written += grids_of(write(model, ask, chorale.WRITING, generator), ask)
@@ -266,16 +268,22 @@ def judged(model: Writer, pieces: music.Chorales, config: Any) -> dict[str, floa
     }
 
 
-def of_grids(written: Sequence[Grid], corpus: rewards.Corpus) -> dict[str, float]:
-    """Rewards, errors and variety of several pieces."""
-    each = [rewards.of_grid(grid, corpus) for grid in written]
+def of_grids(written: Sequence[tuple[Grid, int]], corpus: rewards.Corpus) -> dict[str, float]:
+    """Rewards, errors and variety of several pieces, each with its key."""
+    each = [rewards.of_grid(grid, corpus, key) for grid, key in written]
     found = {"reward": float(np.mean([rewards.mixed(values, "chorale") for values in each]))}
     found |= {f"reward_{name}": float(np.mean([values[name] for values in each])) for name in each[0]}
-    found["errors_per_bar"] = float(np.mean([rewards.errors_per_bar(grid) for grid in written]))
-    found["faults_per_bar"] = float(np.mean([faults_per_bar(grid) for grid in written]))
-    found["distinct"] = rewards.different([np.diff(grid.line(0)).tolist() for grid in written], 5)
-    found["distinct_chords"] = rewards.different([progression(grid) for grid in written], 3)
+    found["errors_per_bar"] = float(np.mean([rewards.errors_per_bar(grid) for grid, _ in written]))
+    found["faults_per_bar"] = float(np.mean([faults_per_bar(grid) for grid, _ in written]))
+    found["in_key"] = float(np.mean([heard_key(grid) == key for grid, key in written]))
+    found["distinct"] = rewards.different([np.diff(grid.line(0)).tolist() for grid, _ in written], 5)
+    found["distinct_chords"] = rewards.different([progression(grid) for grid, _ in written], 3)
     return found
+
+
+def heard_key(grid: Grid) -> int:
+    """The key that a listener finds; see `theory.find_key`."""
+    return grids.key_number(theory.find_key(grids.to_score(grid).notes))
 
 
 def faults_per_bar(grid: Grid) -> float:

@@ -449,9 +449,37 @@ CHORALE: dict[str, Callable[[Grid], float]] = {
 }  # fmt: skip
 
 
-def of_grid(grid: Grid, corpus: Corpus | None = None) -> dict[str, float]:
-    """Every reward of a chorale by its name; the soprano's novelty where there is a corpus."""
+@lru_cache(1)
+def _profiles() -> NDArray[np.float64]:
+    """(24, 12): how well each pitch class belongs to each key of `notes.key_number`, of mean 0 and length 1."""
+    levels = [np.roll(theory.PROFILES["kostka-payne"][mode], tonic) for mode in (0, 1) for tonic in range(12)]
+    rows = np.stack(levels) - np.mean(levels, axis=1, keepdims=True)
+    found: NDArray[np.float64] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return found
+
+
+def at_home(grid: Grid, key: int) -> float:
+    """1 where a key (`notes.key_number`) is the one that is heard, see `theory.rank_keys`; falls to 0 where another is
+    heard that is ahead of it by 0.8 of correlation, about as much as a key two fifths away.
+    """
+    sounding = grid.pitches[grid.pitches != notes.SILENCE].astype(np.int64) % 12
+    if not len(sounding):
+        return 0.0
+    share = np.bincount(sounding, minlength=12) - len(sounding) / 12
+    ranks = _profiles() @ (share / (np.linalg.norm(share) or 1.0))
+    bass = grid.pitches[grid.pitches[:, 3] != notes.SILENCE, 3]
+    if len(bass):
+        ranks[[int(bass[-1]) % 12, int(bass[-1]) % 12 + 12]] += theory.ENDING
+    return float(np.interp(ranks.max() - ranks[key], [0.0, 0.8], [1.0, 0.0]))
+
+
+def of_grid(grid: Grid, corpus: Corpus | None = None, key: int | None = None) -> dict[str, float]:
+    """Every reward of a chorale by its name; the soprano's novelty where there is a corpus.
+
+    key: the one that was asked for; that of its end unless given.
+    """
     found = {name: reward(grid) for name, reward in CHORALE.items()}
+    found["at_home"] = at_home(grid, notes.final_key(grid.pitches) if key is None else key)
     return found | ({"novelty": _new(grid.line(0), corpus)} if corpus else {})
 
 
@@ -462,7 +490,7 @@ WEIGHTS: dict[str, dict[str, float]] = {
              "unrepeated": 2, "span": 1, "metre": 1, "motif": 2, "variety": 2, "novelty": 2},
     "harmony": {"in_key": 1, "chord_tones": 2, "accompaniment": 1, "ending": 1},
     "motif": {"motif": 2, "variety": 1, "unrepeated": 1, "novelty": 1},
-    "chorale": {"voice_leading": 2, "consonance": 1, "cadence": 1, "movement": 1, "novelty": 1},
+    "chorale": {"voice_leading": 2, "consonance": 1, "cadence": 2, "at_home": 2, "movement": 1, "novelty": 1},
 }  # fmt: skip
 
 
