@@ -267,14 +267,19 @@ def _beginning(grid: notes.Grid) -> tuple[int, ...]:
 
 
 def _same(grid: notes.Grid, engraved: Mapping[tuple[int, ...], list[notes.Grid]]) -> notes.Grid | None:
-    """The engraved chorale that has nine in ten of its notes, moved to any key; None for none."""
-    best, share = None, 0.9
+    """The beginning of the engraved chorale, in any key, until the two part, as where one writes a repeat out.
+
+    None where there is none with two bars or more in which nine notes of ten are the same.
+    """
+    best: notes.Grid | None = None
     for other in engraved.get(_beginning(grid), []):
         length = min(len(grid), len(other))
-        apart = grid.pitches[:length] - other.pitches[:length]
-        alike = float((apart == np.median(apart)).mean()) * length / max(len(grid), len(other))
-        if alike >= share:
-            best, share = other, alike
+        apart = (grid.pitches[:length] - other.pitches[:length]).astype(np.int64)
+        alike = (apart == np.median(apart[:32])).mean(axis=1)
+        bars = [float(alike[start : start + 16].mean()) for start in range(0, length, 16)]
+        length = min(length, 16 * next((i for i, share in enumerate(bars) if share < 0.5), len(bars)))
+        if length >= 32 and alike[:length].mean() >= 0.9 and length > (len(best) if best else 0):
+            best = replace(other, pitches=other.pitches[:length], held=other.held[:length])
     return best
 
 
