@@ -88,9 +88,9 @@ def struck(pitches: NDArray[np.int16], pickup: int = 0, bar: int = 16) -> NDArra
 def from_frames(frames: Sequence[Sequence[int]]) -> Grid:
     """A chorale of the 16th-note JSB collection: [[soprano, alto, tenor, bass], …], −1 for silence.
 
-    The collection names neither metre nor pickup, but its lengths tell: 16n + 4 steps have a pickup of a quarter, 16n none,
-    all others are in three. So it is in 286 of the 316 chorales whose engraved score is known; most of the rest are in
-    three and of a length that a piece in four may have.
+    The collection names neither metre nor pickup, but its lengths tell: 16n + 4 steps have a pickup of a quarter, 16n
+    none, all others are in three. So it is in 286 of the 316 chorales whose engraved score is known; most of the rest
+    are in three and of a length that a piece in four may have.
     """
     pitches = np.asarray(frames, dtype=np.int16).reshape(-1, len(VOICES))
     pitches = np.where(pitches < 0, np.int16(SILENCE), pitches)
