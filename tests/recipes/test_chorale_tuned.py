@@ -78,9 +78,10 @@ def test_log_probabilities_are_those_of_the_sampler(model, ask, written, monkeyp
     assert torch.allclose(torch.stack(drawn), torch.stack(columns), atol=1e-4)
 
 
-def test_no_probability_without_chance(model, ask, written):
+@pytest.mark.parametrize("other", [{"temperature": 0.0}, {"guidance": 2.0}])
+def test_only_what_the_model_itself_draws_has_a_probability(model, ask, written, other):
     with pytest.raises(BadRequest, match="temperature"):
-        chorale.log_probs(model, written, ask.given, ask.frame, chorale.Sampling(temperature=0.0))
+        chorale.log_probs(model, written, ask.given, ask.frame, chorale.Sampling(**other))
 
 
 def test_one_step_raises_the_better_piece(model, ask, written):
