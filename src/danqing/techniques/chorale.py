@@ -429,8 +429,8 @@ def write(
     before, holds = torch.full((b, 1, VOICES), HIDDEN), torch.zeros(b, 1, VOICES, dtype=torch.int64)
     for step in range(t):
         here = known.cut(slice(step, step + 1))
-        rows = (x.repeat(1 + guided, 1, 1).to(device) for x in (before, holds))
-        entered = model._enter(*rows, here)
+        heard, since = (x.repeat(1 + guided, 1, 1).to(device) for x in (before, holds))
+        entered = model._enter(heard, since, here)
         state = model._through(entered, None, turns[:, step : step + 1], past)
         for voice in model.config.order:
             free = ~fixed[:, step, voice]
