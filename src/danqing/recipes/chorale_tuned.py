@@ -57,18 +57,18 @@ class Config:
 
     files: str = "jsb-chorales-json"  # in --data or its `music`, a .zip or .json
     start: str = "chorale"  # a weights file, the name of a model that ships, or "none": a small one that knows nothing
-    kl: float = 0.001  # reward that a piece pays for a nat of divergence
-    real: float = 2.0  # what a nat per note of real pieces counts
+    kl: float = 0.002  # reward that a piece pays for a nat of divergence
+    real: float = 1.0  # what a nat per note of real pieces counts
     bound: float = 0.05  # by how much, as a share, nats per note of the validation pieces may be up in the end
     bars: int = 8  # of a piece that is written
     prompts: int = 2  # in a step, of one metre
-    samples: int = 12  # pieces to a prompt
+    samples: int = 8  # pieces to a prompt
     batch: int = 4  # real pieces in a step
     judged: int = 128  # pieces by which it is measured, before and after
-    steps: int = 80
+    steps: int = 120
     minutes: float = 30.0
     checkpoint_s: float = 60.0  # seconds between checkpoints
-    rate: float = 3e-4  # peak learning rate
+    rate: float = 2e-4  # peak learning rate
     storage: str = "int8"
     seed: int = 19
 
