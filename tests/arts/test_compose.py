@@ -363,3 +363,15 @@ def test_keys_are_read_as_people_write_them(text: str, key: tuple[str, str]):
 def test_unknown_names_are_unknown_names():
     with pytest.raises(UnknownName):
         Compose(style="techno")
+
+
+def test_new_chorales_are_written_by_the_tuned_model_where_it_is_installed(tmp_path: Path):
+    own = music_models.catalog(tmp_path / "catalog")
+    weights = own.root / "weights"
+    (weights / "chorale_tuned.safetensors").write_bytes((weights / "chorale.safetensors").read_bytes())
+    music_models.card(own.root, "chorale_tuned")
+    tools = Tools(device.choose("cpu"), Styles(Catalog(own.root, own.root / "downloads")))
+    asked = Compose(style="bach", bars=2, key="C", seed=1)
+    assert set(create_all(asked, tools)[0].provenance.models) >= {"chorale_tuned"}
+    going_on = Compose(continue_=keep(four_voices(), tmp_path / "a.json"), bars=2, seed=1)
+    assert "chorale_tuned" not in create_all(going_on, tools)[0].provenance.models

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import time
 import wave
 
@@ -131,3 +132,51 @@ def test_what_cannot_be_heard_is_refused(tmp_path):
     fake.write_bytes(b"RIFFxxxxWAVE")
     with pytest.raises((InvalidMedia, Unavailable)):
         audio.render(song(), soundfont=fake)
+
+
+def _chunk(name, data):
+    return name + len(data).to_bytes(4, "little") + data + b"\0" * (len(data) % 2)
+
+
+def _list(kind, *chunks):
+    return _chunk(b"LIST", kind + b"".join(chunks))
+
+
+def _soundfont():
+    """A whole soundfont of one preset, one instrument and one looped second of a sine at middle C."""
+    wave_ = (np.sin(2 * np.pi * 261.63 * np.arange(audio.RATE) / audio.RATE) * 20000).astype("<i2").tobytes()
+    shdr = struct.pack("<20s5IBbHH", b"sine", 0, audio.RATE, 169, audio.RATE - 169, audio.RATE, 60, 0, 0, 1)
+    shdr += struct.pack("<20s5IBbHH", b"EOS", 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    phdr = struct.pack("<20sHHHIII", b"sine", 0, 0, 0, 0, 0, 0) + struct.pack("<20sHHHIII", b"EOP", 0, 0, 1, 0, 0, 0)
+    inst = struct.pack("<20sH", b"sine", 0) + struct.pack("<20sH", b"EOI", 1)
+    pgen = struct.pack("<HH", 41, 0) + struct.pack("<HH", 0, 0)  # the instrument
+    igen = struct.pack("<HH", 54, 1) + struct.pack("<HH", 53, 0) + struct.pack("<HH", 0, 0)  # looped; the sample
+    empty = struct.pack("<HHhHH", 0, 0, 0, 0, 0)
+    info = _list(b"INFO", _chunk(b"ifil", struct.pack("<HH", 2, 1)), _chunk(b"INAM", b"Tiny\0\0"))
+    samples = _list(b"sdta", _chunk(b"smpl", wave_ + bytes(92)))
+    parts = {
+        b"phdr": phdr, b"pbag": struct.pack("<4H", 0, 0, 1, 0), b"pmod": empty, b"pgen": pgen,
+        b"inst": inst, b"ibag": struct.pack("<4H", 0, 0, 2, 0), b"imod": empty, b"igen": igen, b"shdr": shdr,
+    }  # fmt: skip
+    presets = _list(b"pdta", *(_chunk(name, data) for name, data in parts.items()))
+    return _chunk(b"RIFF", b"sfbk" + info + samples + presets)
+
+
+def test_a_soundfont_plays_the_notes_at_their_times_and_pitches(tmp_path):
+    pytest.importorskip("tinysoundfont", reason="pip install --no-deps tinysoundfont")
+    font = tmp_path / "tiny.sf2"
+    font.write_bytes(_soundfont())
+    score = Score((Note(F(1), 60, F(1)), Note(F(2), 72, F(1))), tempos=(Tempo(ZERO, 60.0),))
+    heard = audio.render(score, soundfont=font)
+    assert heard.shape[1] == 2
+    assert heard.dtype == np.float32
+    assert np.abs(heard).max() == pytest.approx(audio.PEAK, abs=1e-3)
+    assert not np.abs(heard[: audio.RATE - 100]).max() > 1e-4, "silence before the first note"
+    for second, hertz in ((1, 261.63), (2, 523.25)):
+        cut = heard[int((second + 0.2) * audio.RATE) : int((second + 0.8) * audio.RATE), 0]
+        peak = np.abs(np.fft.rfft(cut * np.hanning(len(cut)))).argmax() * audio.RATE / len(cut)
+        assert peak == pytest.approx(hertz, abs=2)
+    assert np.array_equal(audio.render(score, soundfont=font), heard)
+    font.write_bytes(_soundfont()[:-300])
+    with pytest.raises(InvalidMedia, match="damaged"):
+        audio.render(score, soundfont=font)

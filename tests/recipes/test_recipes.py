@@ -120,7 +120,7 @@ def songs(tmp_path_factory):
 def material(name, request):
     """Data that the recipe can be trained on."""
     kind = {"story": "stories"} | dict.fromkeys(("poet", "poet_lstm", "reviser", "origins"), "poems")
-    kind |= dict.fromkeys(("chorale", "chorale_orderless", "tune_origins"), "grids")
+    kind |= dict.fromkeys(("chorale", "chorale_orderless", "chorale_tuned", "tune_origins"), "grids")
     kind |= dict.fromkeys(("phrases", "pianoroll_gan"), "grids")
     kind |= dict.fromkeys(("folk", "folk_lstm", "folk_tuned"), "songs")
     return request.getfixturevalue(kind.get(name, "pictures"))

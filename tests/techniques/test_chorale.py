@@ -89,6 +89,23 @@ def test_writing_step_by_step_draws_from_what_the_whole_pass_says(writer):
     assert torch.equal(out[0, :-1], notes[0, :-1])
 
 
+def test_guidance_counts_what_key_and_end_change(writer):
+    """0 is as if they were not told; 3 adds three times what they change, foretold in one pass."""
+    notes, known = piece(steps=24, rows=2), chorale.frame(24, 0, 16, key=3)
+    nothing = torch.full_like(notes, HIDDEN)
+    untold = chorale.write(writer, nothing, known.unknown(), generator(1), Sampling())
+    assert torch.equal(chorale.write(writer, nothing, known, generator(1), Sampling(guidance=0)), untold)
+    first = writer.config.order[0]
+    asked = notes.clone()
+    asked[:, -1, first] = HIDDEN
+    everything = Sampling(temperature=0, ranges=((36, 81),) * 4, silence=True, parallels=True, guidance=3)
+    frames = [chorale.Frame(*(x.expand(2, -1) for x in (f.place, f.beats, f.key))) for f in (known, known.unknown())]
+    told, plain = (writer(notes, one)[:, -1, first] for one in frames)
+    out = chorale.write(writer, asked, known, generator(), everything)
+    assert torch.equal(out[:, -1, first], (plain + 3 * (told - plain)).argmax(-1))
+    assert torch.equal(out[:, :-1], notes[:, :-1])
+
+
 @pytest.mark.parametrize("kind", chorale.KINDS)
 def test_what_is_given_stays_and_what_is_new_is_in_range(kind):
     net, make = model(kind), {"writer": chorale.write, "filler": chorale.fill}[kind]
@@ -183,5 +200,7 @@ def test_what_cannot_be_asked_is_refused(writer):
         Sampling(ranges=((60, 50),) * 4)
     with pytest.raises(BadRequest, match="rounds"):
         Sampling(rounds=0)
+    with pytest.raises(BadRequest, match="guidance"):
+        Sampling(guidance=-1)
     with pytest.raises(BadRequest, match="frame has 8"):
         chorale.write(writer, piece(), chorale.frame(8, 0, 16), generator())

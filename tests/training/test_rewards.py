@@ -138,13 +138,32 @@ def test_consonance_and_cadences():
     assert rewards.cadence(grid([72, 69, 65, 53], [72, 67, 64, 52])) == 0.0
 
 
+def test_a_piece_is_at_home_in_the_key_that_was_asked_for():
+    cadence = grid([72, 67, 64, 48], [72, 69, 65, 53], [71, 67, 62, 55], [72, 67, 64, 48])
+    assert rewards.at_home(cadence, 0) == 1.0
+    near, far = rewards.at_home(cadence, 7), rewards.at_home(cadence, 6)
+    assert 1.0 > near > far == 0.0, "G major is nearer than F sharp major"
+    assert rewards.of_grid(cadence, key=7)["at_home"] == near
+    assert rewards.of_grid(cadence)["at_home"] == 1.0
+
+
+def test_voices_that_stay_earn_no_movement_and_known_melodies_no_novelty():
+    moving = grid(*[[72 - i, 67 - i, 64 - i, 48 + i] for i in range(8)])
+    assert rewards.movement(moving) == 1.0
+    assert rewards.movement(grid(*[[72, 67, 64, 48]] * 8)) == 0.0
+    line = [60, 62, 64, 65, 67, 69, 71, 72, 71, 69, 67, 65]
+    sung = grid(*[[pitch, 55, 52, 48] for pitch in line])
+    assert rewards.of_grid(sung, rewards.Corpus.of_melodies([[p + 2 for p in line]]))["novelty"] == 0.0
+    assert rewards.of_grid(sung, rewards.Corpus.of_melodies([line[::-1]]))["novelty"] == 1.0
+
+
 def test_mixes():
     assert rewards.mixed({"motif": 1.0, "variety": 0.5}, "motif") == pytest.approx(2.5 / 3)
     with pytest.raises(BadRequest, match="one of folk"):
         rewards.mixed({}, "jazz")
     with pytest.raises(BadRequest, match="none of the rewards"):
         rewards.mixed({}, "folk")
-    names = {*rewards.FOLK, *rewards.CHORALE, "novelty"}
+    names = {*rewards.FOLK, *rewards.CHORALE, "novelty", "at_home"}
     assert all(set(mix) <= names for mix in rewards.WEIGHTS.values())
 
 

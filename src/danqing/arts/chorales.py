@@ -96,7 +96,7 @@ def _last_bass(key: Key) -> int:
 
 def _drafts(desk: Desk, frame: Frame, key: Key) -> list[Grid]:
     """Several pieces of this length, each with an ending."""
-    model = desk.model(composers.CHORALE)
+    model = desk.model(composers.TUNED if desk.has(composers.TUNED) else composers.CHORALE)
     sampling = replace(chorale.WRITING, temperature=desk.request.temperature or chorale.WRITING.temperature)
     hidden = torch.full((DRAFTS, frame.length, len(VOICES)), HIDDEN)
     for draft in range(DRAFTS):

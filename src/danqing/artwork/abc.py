@@ -28,7 +28,6 @@ _MODES = {"": "major", "maj": "major", "ion": "major", "m": "minor", "min": "min
 _SHORT = {"major": "", "minor": "m", "dorian": "dor", "phrygian": "phr", "lydian": "lyd", "mixolydian": "mix",
           "locrian": "loc"}  # fmt: skip
 _ACCIDENTALS = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0}
-_SHARPS, _FLATS = "FCGDAEB", "BEADGCF"
 _IN_TIME = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # (p:q: notes in the time of q; others by the metre
 _TOKEN = re.compile(
     r"""(?P<chord>"[^"]*") | (?P<field>\[[A-Za-z]:[^\]]*\]) | (?P<ending>(?<=[|:\]])\s*\[?\d[\d,.\-]*|\[\d[\d,.\-]*)
@@ -206,7 +205,7 @@ class _Reader:
             mode = _MODES.get(found[3].lower() if found[3] == "m" else found[3][:3].lower(), "major")
             rest = found[4] if found[3][:3].lower() in _MODES else found[3] + found[4]
             if "exp" not in text and tonic in pitches.FIFTHS:
-                signs = _signature(pitches.signature(tonic, mode))
+                signs = pitches.signs(pitches.signature(tonic, mode))
             if tonic in pitches.FIFTHS:
                 self.keys[self.voice.here] = Key(self.voice.here, tonic, mode)
         for sign, letter in re.findall(r"(?<![A-Za-z])(\^\^?|__?|=)([A-Ga-g])(?![A-Za-z])", rest):
@@ -445,14 +444,6 @@ def _length(digits: str, slashes: str, below: str) -> Fraction:
     return above / divisor if divisor else above
 
 
-def _signature(fifths: int) -> dict[str, int]:
-    signs: dict[str, int] = {}
-    for place in range(abs(fifths)):
-        letter = (_SHARPS if fifths > 0 else _FLATS)[place % 7]
-        signs[letter] = signs.get(letter, 0) + (1 if fifths > 0 else -1)
-    return signs
-
-
 def _chord_name(text: str) -> str:
     """A chord symbol in our spelling: "e7/b" → "E7/B"; of the Nottingham books "Gd" → "Gdim", "D/f+" → "D/F#"."""
     text = re.split(r"[\s;(]", text, maxsplit=1)[0]
@@ -587,7 +578,7 @@ class _Writer:
 
     def _name(self, note: Note, fifths: int, minor: bool) -> str:
         step, alter, octave = pitches.spelled(note.pitch, fifths, minor=minor)
-        inherited = self.signs.get(step, _signature(fifths).get(step, 0))
+        inherited = self.signs.get(step, pitches.signs(fifths).get(step, 0))
         sign = ""
         if alter != inherited:
             sign = {1: "^", -1: "_", 0: "=", 2: "^^", -2: "__"}[alter]

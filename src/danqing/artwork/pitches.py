@@ -26,6 +26,15 @@ def signature(tonic: str, mode: str) -> int:
     return FIFTHS[tonic] + MODE_FIFTHS[mode]
 
 
+def signs(fifths: int) -> dict[str, int]:
+    """What a signature does to letters: 2 → {"F": 1, "C": 1}; −1 → {"B": −1}; beyond seven they are altered twice."""
+    found: dict[str, int] = {}
+    for place in range(abs(fifths)):
+        letter = ("FCGDAEB" if fifths > 0 else "BEADGCF")[place % 7]
+        found[letter] = found.get(letter, 0) + (1 if fifths > 0 else -1)
+    return found
+
+
 def moved(tonic: str, semitones: int, mode: str = "major") -> str:
     """The tonic so many semitones higher, spelled with the fewest sharps or flats."""
     wanted = (pitch_class(tonic) + semitones) % 12

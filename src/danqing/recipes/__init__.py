@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     *("perceptual", "fast", "styles", "poet", "poet_lstm", "story", "reviser", "origins"),
-    *("chorale", "chorale_orderless", "folk", "folk_lstm", "folk_tuned", "tune_origins"),
+    *("chorale", "chorale_orderless", "chorale_tuned", "folk", "folk_lstm", "folk_tuned", "tune_origins"),
     *("phrases", "pianoroll_gan"),
 )
 TABLES = ("prosody",)  # recipes that derive tables instead of training weights

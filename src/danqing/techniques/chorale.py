@@ -70,6 +70,11 @@ class Frame:
         """On a device."""
         return Frame(self.place.to(device), self.beats.to(device), self.key.to(device))
 
+    def joined(self, other: Frame) -> Frame:
+        """With the rows of another below."""
+        pairs = ((self.place, other.place), (self.beats, other.beats), (self.key, other.key))
+        return Frame(*(torch.cat(pair) for pair in pairs))
+
     def unknown(self) -> Frame:
         """Neither the key nor where it ends is known."""
         return replace(self, beats=torch.full_like(self.beats, BEATS), key=torch.full_like(self.key, KEYS))
@@ -329,6 +334,7 @@ class Sampling:
     ranges: tuple[tuple[int, int], ...] = RANGES  # MIDI, lowest and highest of each voice
     silence: bool = False  # whether a voice may rest
     parallels: bool = False  # whether two voices may go on in parallel fifths or octaves
+    guidance: float = 1.0  # of `write`: how much key and end count; 1 as much as the model has it, 0 not at all
     rounds: int = 48  # of `fill`
 
     def __post_init__(self) -> None:
@@ -336,6 +342,8 @@ class Sampling:
             raise BadRequest(f"temperature is {self.temperature}; it lies between 0 (the likeliest) and 10")
         if not 0 <= self.min_p <= 1:
             raise BadRequest(f"min_p is {self.min_p}; it lies between 0 (all notes) and 1")
+        if not 0 <= self.guidance <= 10:
+            raise BadRequest(f"guidance is {self.guidance}; it lies between 0 (key and end do not count) and 10")
         if self.rounds < 1:
             raise BadRequest(f"rounds is {self.rounds}; it is 1 or more")
         if len(self.ranges) != VOICES or any(not LOW <= low <= high <= HIGH for low, high in self.ranges):
@@ -387,7 +395,7 @@ def _draw(logits: Tensor, allowed: Tensor, temperature: float, min_p: float, gen
     return torch.searchsorted(p, torch.minimum(point, p[..., -1:] * (1 - 1e-12)), right=True)[..., 0]
 
 
-WRITING = Sampling()
+WRITING = Sampling(guidance=2.0)
 FILLING = Sampling(temperature=0.7, min_p=0.02)
 
 
@@ -402,8 +410,10 @@ def write(
 ) -> Tensor:
     """Write every note that is HIDDEN, step after step; the others stay as they are and are heard when they come.
 
-    notes (B, T, 4) int64; known: its frame, B rows or one. The generator is on the CPU; the same one gives the same
-    notes. Returns (B, T, 4) int64 without HIDDEN.
+    With a guidance other than 1 the model is asked twice, told key and end and not told, and what the telling changes
+    in its logits counts so many times (Ho & Salimans 2022, "Classifier-Free Diffusion Guidance"; for sequences Sanchez
+    et al. 2023, "Stay on topic"). notes (B, T, 4) int64; known: its frame, B rows or one. The generator is on the CPU;
+    the same one gives the same notes. Returns (B, T, 4) int64 without HIDDEN.
     """
     _check(notes, known)
     model.eval()
@@ -412,11 +422,15 @@ def write(
     b, t, _ = notes.shape
     out, fixed = notes.clone(), notes != HIDDEN
     known = Frame(*(x.expand(b, t).to(device) for x in (known.place, known.beats, known.key)))
+    guided = sampling.guidance != 1
+    if guided:
+        known = known.joined(known.unknown())
     past, turns = Past(model.config.reach), model._turns(model.voice, t)
     before, holds = torch.full((b, 1, VOICES), HIDDEN), torch.zeros(b, 1, VOICES, dtype=torch.int64)
     for step in range(t):
         here = known.cut(slice(step, step + 1))
-        entered = model._enter(before.to(device), holds.to(device), here)
+        heard, since = (x.repeat(1 + guided, 1, 1).to(device) for x in (before, holds))
+        entered = model._enter(heard, since, here)
         state = model._through(entered, None, turns[:, step : step + 1], past)
         for voice in model.config.order:
             free = ~fixed[:, step, voice]
@@ -425,15 +439,40 @@ def write(
                 if not sampling.parallels:
                     may = _but(may, parallel(before[:, 0], out[:, step], voice))
                 logits = model._read(state[:, 0], voice).float().cpu()
+                if guided:
+                    logits = torch.lerp(logits[b:], logits[:b], sampling.guidance)
                 drawn = _draw(logits, may, sampling.temperature, sampling.min_p, generator)
                 out[:, step, voice] = torch.where(free, drawn, out[:, step, voice])
-            shown = F.embedding(out[:, step, voice].to(device), model.pitch[voice])
+            shown = F.embedding(out[:, step, voice].to(device), model.pitch[voice]).repeat(1 + guided, 1)
             state = state + shown[:, None] * model.config.width**0.5
         now = out[:, step : step + 1]
         holds = torch.where(now == before, (holds + 1).clamp(max=LONGEST - 1), 0)
         before = now
         on_step(step + 1, t)
     return out
+
+
+def log_probs(model: Writer, notes: Tensor, given: Tensor, known: Frame, sampling: Sampling) -> Tensor:
+    """log p of every note that `write` drew, under what it drew from: ranges, silence, parallels and temperature.
+
+    notes (B, T, 4) int64, what came back; given (B, T, 4), what it was handed, HIDDEN where it wrote; known: the frame,
+    B rows or one; sampling: min_p is passed over, so it is that of `write` where it was 0. Differentiable in the
+    model's weights. Returns (B, T, 4) float32, 0 where a note was given.
+    """
+    if sampling.temperature <= 0 or sampling.guidance != 1:
+        raise BadRequest("log p is that of the model itself: temperature above 0 and guidance 1")
+    logits = model(notes, Frame(*(x.expand(notes.shape[:2]) for x in (known.place, known.beats, known.key))))
+    allowed = sampling.allowed().to(notes.device)
+    before, _ = _shifted(notes, notes)
+    now, found = given.clone(), [torch.zeros_like(logits[:, :, 0, 0])] * VOICES
+    for voice in model.config.order:
+        may = allowed[voice]
+        if not sampling.parallels:
+            may = _but(may, parallel(before, now, voice))
+        narrowed = (logits[:, :, voice] / sampling.temperature).masked_fill(~may, -torch.inf)
+        found[voice] = torch.log_softmax(narrowed, -1).gather(-1, notes[..., voice, None])[..., 0]
+        now[..., voice] = notes[..., voice]
+    return torch.stack(found, dim=2).masked_fill(given != HIDDEN, 0.0)
 
 
 def _but(allowed: Tensor, bad: Tensor) -> Tensor:

@@ -100,7 +100,7 @@ class _Reader:
         short = Fraction(1, 16 if Fraction(self.beats, self.unit) < Fraction(3, 4) else 8)
         self.default = (self._one(fields, "L", Fraction) if "L" in fields else short) * 4 * TICKS
         self.kind = kind_of(" ".join([*fields.get("R", []), hint, self.title]), self.beats, self.unit)
-        self.sharps = _sharps(tunes.signature(self.key))
+        self.sharps = pitches.signs(tunes.signature(self.key))
 
     @staticmethod
     def _one(fields: dict[str, list[str]], name: str, read: Callable[[str], T]) -> T:
@@ -286,11 +286,6 @@ def kind_of(text: str, beats: int, unit: int) -> str:
     if kind == "jig" and (beats, unit) == (9, 8):
         return "slip jig"
     return kind if fits.get(kind, (beats, unit)) == (beats, unit) else ""
-
-
-def _sharps(fifths: int) -> dict[str, int]:
-    order = "FCGDAEB"
-    return dict.fromkeys(order[: max(0, fifths)], 1) | dict.fromkeys(order[::-1][: max(0, -fifths)], -1)
 
 
 def _pitch(text: str, sharps: dict[str, int]) -> int | None:

@@ -112,9 +112,7 @@ class Piece:
     @cached_property
     def melody(self) -> list[int]:
         """The soprano's pitches, repeated ones once."""
-        line = self.grid.pitches[:, 0]
-        line = line[line != notes.SILENCE]
-        return line[np.append(True, line[1:] != line[:-1])].tolist() if len(line) else []
+        return self.grid.line(0)
 
     @cached_property
     def sha256(self) -> str:

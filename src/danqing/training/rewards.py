@@ -266,11 +266,16 @@ class Corpus:
     @classmethod
     def of(cls, learned: Iterable[Tune]) -> Corpus:
         """Every row of these tunes."""
-        return cls(np.unique(np.concatenate([_hashes(tune) for tune in learned] or [_NONE])))
+        return cls.of_melodies(tune.melody for tune in learned)
 
-    def share(self, tune: Tune) -> float:
-        """Share of a tune's rows that stand in the corpus, in any key; 0 for a tune that is too short."""
-        own = _hashes(tune)
+    @classmethod
+    def of_melodies(cls, learned: Iterable[Sequence[int]]) -> Corpus:
+        """Every row of these, MIDI numbers, pitches that are struck again counted once."""
+        return cls(np.unique(np.concatenate([_hashes(melody) for melody in learned] or [_NONE])))
+
+    def share(self, melody: Sequence[int]) -> float:
+        """Share of a melody's rows that stand in the corpus, in any key; 0 for one that is too short."""
+        own = _hashes(melody)
         if not len(own) or not len(self.known):
             return 0.0
         place = np.minimum(np.searchsorted(self.known, own), len(self.known) - 1)
@@ -280,9 +285,9 @@ class Corpus:
 _NONE = np.zeros(0, dtype=np.uint64)
 
 
-def _hashes(tune: Tune) -> NDArray[np.uint64]:
-    """One number for each row of GRAM intervals, pitches that are struck again counted once."""
-    row = np.diff(tune.melody)
+def _hashes(melody: Sequence[int]) -> NDArray[np.uint64]:
+    """One number for each row of GRAM intervals."""
+    row = np.diff(melody)
     if len(row) < GRAM:
         return _NONE
     rows = np.lib.stride_tricks.sliding_window_view(row + 128, GRAM).astype(np.uint64)
@@ -293,13 +298,21 @@ def _hashes(tune: Tune) -> NDArray[np.uint64]:
 
 def novelty(tune: Tune, corpus: Corpus) -> float:
     """Share of its rows of GRAM intervals that are in no tune of the corpus, in any key; full at 0.9."""
-    return _full(1.0 - corpus.share(tune), 0.9) if len(tune.melody) > GRAM else 0.0
+    return _new(tune.melody, corpus)
+
+
+def _new(melody: Sequence[int], corpus: Corpus) -> float:
+    return _full(1.0 - corpus.share(melody), 0.9) if len(melody) > GRAM else 0.0
 
 
 def distinct(written: Sequence[Tune], size: int = 5) -> float:
     """How differently several tunes go: different rows of `size` intervals, as a share of all (Li et al. 2016)."""
-    rows = [np.diff(tune.melody).tolist() for tune in written]
-    every = [tuple(row[i : i + size]) for row in rows for i in range(len(row) - size + 1)]
+    return different([np.diff(tune.melody).tolist() for tune in written], size)
+
+
+def different(works: Sequence[Sequence[object]], size: int) -> float:
+    """Different rows of `size` things in a row in any of these works, as a share of all such rows."""
+    every = [tuple(work[i : i + size]) for work in works for i in range(len(work) - size + 1)]
     return len(set(every)) / max(1, len(every))
 
 
@@ -422,14 +435,52 @@ def cadence(grid: Grid) -> float:
     return value
 
 
+def movement(grid: Grid) -> float:
+    """New pitches in a beat, those of the four voices together, full at 3.4: voices that stay break no rule.
+
+    Bach has 3.65 (test part); a quarter of his chorales have fewer than 3.26.
+    """
+    pitch = grid.pitches
+    return _full(4 * float((pitch[1:] != pitch[:-1]).sum()) / max(1, len(pitch)), 3.4)
+
+
 CHORALE: dict[str, Callable[[Grid], float]] = {
-    "voice_leading": voice_leading, "consonance": consonance, "cadence": cadence,
+    "voice_leading": voice_leading, "consonance": consonance, "cadence": cadence, "movement": movement,
 }  # fmt: skip
 
 
-def of_grid(grid: Grid) -> dict[str, float]:
-    """Every reward of a chorale by its name."""
-    return {name: reward(grid) for name, reward in CHORALE.items()}
+@lru_cache(1)
+def _profiles() -> NDArray[np.float64]:
+    """(24, 12): how well each pitch class belongs to each key of `notes.key_number`, of mean 0 and length 1."""
+    levels = [np.roll(theory.PROFILES["kostka-payne"][mode], tonic) for mode in (0, 1) for tonic in range(12)]
+    rows = np.stack(levels) - np.mean(levels, axis=1, keepdims=True)
+    found: NDArray[np.float64] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return found
+
+
+def at_home(grid: Grid, key: int) -> float:
+    """1 where a key (`notes.key_number`) is the one that is heard, see `theory.rank_keys`; falls to 0 where another is
+    heard that is ahead of it by 0.8 of correlation, about as much as a key two fifths away.
+    """
+    sounding = grid.pitches[grid.pitches != notes.SILENCE].astype(np.int64) % 12
+    if not len(sounding):
+        return 0.0
+    share = np.bincount(sounding, minlength=12) - len(sounding) / 12
+    ranks = _profiles() @ (share / (np.linalg.norm(share) or 1.0))
+    bass = grid.pitches[grid.pitches[:, 3] != notes.SILENCE, 3]
+    if len(bass):
+        ranks[[int(bass[-1]) % 12, int(bass[-1]) % 12 + 12]] += theory.ENDING
+    return float(np.interp(ranks.max() - ranks[key], [0.0, 0.8], [1.0, 0.0]))
+
+
+def of_grid(grid: Grid, corpus: Corpus | None = None, key: int | None = None) -> dict[str, float]:
+    """Every reward of a chorale by its name; the soprano's novelty where there is a corpus.
+
+    key: the one that was asked for; that of its end unless given.
+    """
+    found = {name: reward(grid) for name, reward in CHORALE.items()}
+    found["at_home"] = at_home(grid, notes.final_key(grid.pitches) if key is None else key)
+    return found | ({"novelty": _new(grid.line(0), corpus)} if corpus else {})
 
 
 # --- together ---------------------------------------------------------------------------------------------------------
@@ -439,7 +490,7 @@ WEIGHTS: dict[str, dict[str, float]] = {
              "unrepeated": 2, "span": 1, "metre": 1, "motif": 2, "variety": 2, "novelty": 2},
     "harmony": {"in_key": 1, "chord_tones": 2, "accompaniment": 1, "ending": 1},
     "motif": {"motif": 2, "variety": 1, "unrepeated": 1, "novelty": 1},
-    "chorale": {"voice_leading": 2, "consonance": 1, "cadence": 1},
+    "chorale": {"voice_leading": 2, "consonance": 1, "cadence": 2, "at_home": 2, "movement": 1, "novelty": 1},
 }  # fmt: skip
 
 
