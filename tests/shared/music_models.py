@@ -13,7 +13,7 @@ from danqing.encode import melodies, tunes
 from danqing.encode.melodies import Line
 from danqing.encode.origins import Filter
 from danqing.techniques import chorale, sequence
-from danqing.training import music
+from danqing.training import music, piano
 
 CARD = """name = "{name}"
 purpose = "a model of the tests"
@@ -47,7 +47,7 @@ def card(root: Path, name: str) -> None:
 
 
 def catalog(root: Path) -> Catalog:
-    """chorale, chorale_orderless, folk and the filter of FAMOUS."""
+    """chorale, chorale_orderless, folk, piano and the filter of FAMOUS."""
     import dataclasses
 
     for folder in ("cards", "weights"):
@@ -58,14 +58,15 @@ def catalog(root: Path) -> Catalog:
         torch.nn.init.normal_(net.output, std=0.3)
         music.save(root / "weights" / f"{name}.safetensors", net, "float32")
         card(root, name)
-    config = sequence.Config(len(tunes.VOCABULARY), width=16, depth=1, heads=2, context=512)
-    header = {
-        "architecture": "sequence",
-        "config": dataclasses.asdict(config),
-        "vocabulary": tunes.VOCABULARY.to_json(),
-    }
-    checkpoint.save_weights(root / "weights" / "folk.safetensors", sequence.build(config).state_dict(), header)
-    card(root, "folk")
+    for name, words in (("folk", tunes.VOCABULARY), ("piano", piano.vocabulary())):
+        config = sequence.Config(len(words), width=16, depth=1, heads=2, context=512)
+        header = {
+            "architecture": "sequence",
+            "config": dataclasses.asdict(config),
+            "vocabulary": words.to_json(),
+        }
+        checkpoint.save_weights(root / "weights" / f"{name}.safetensors", sequence.build(config).state_dict(), header)
+        card(root, name)
     from fractions import Fraction
 
     known = melodies.entries([Line(line(FAMOUS), Fraction(4))])

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 NAMES = (
     *("perceptual", "fast", "styles", "poet", "poet_lstm", "story", "reviser", "origins"),
     *("chorale", "chorale_orderless", "folk", "folk_lstm", "folk_tuned", "tune_origins"),
+    *("piano", "pop"),
 )
 TABLES = ("prosody",)  # recipes that derive tables instead of training weights
 
