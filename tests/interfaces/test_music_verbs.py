@@ -83,6 +83,8 @@ def test_several_works_are_several_files(danqing: Danqing):
         (["compose", "-o", "a.txt"], "danqing: a.txt ends in '.txt'; music is written as .mid"),
         (["compose", "--key", "H"], "danqing: --key is 'H'; a key is a tonic and a mode"),
         (["compose", "--style", "bachh"], "danqing: style 'bachh' is not known. Did you mean 'bach'"),
+        (["compose", "--style", "ragtme"], "danqing: style 'ragtme' is not known. Did you mean 'ragtime'"),
+        (["compose", "--style", "chopin:mazurka", "--metre", "4/4"], "danqing: --metre is 4/4 and a mazurka is in 3/4"),
         (["compose", "--infill", "a.mid"], "danqing: --infill was given without --bars-range"),
         (["compose", "--blend", "a.mid"], "danqing: option '--blend' requires 2 arguments"),
         (["compose", "--density", 0.5], "danqing: --density moves a blend, and no --blend"),

@@ -5,8 +5,10 @@ import json
 import signal
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
+import pop_songs
 import pytest
 from PIL import Image
 
@@ -116,12 +118,40 @@ def songs(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def kern(tmp_path_factory):
+    """Invented sonatas for two hands by two composers, a staff to a hand."""
+    folder = tmp_path_factory.mktemp("kern")
+    rng = np.random.default_rng(8)
+    for composer in ("mozart", "haydn"):
+        with zipfile.ZipFile(folder / f"{composer}-kern.zip", "w") as archive:
+            for number in range(6):
+                rows = ["**kern\t**kern", "*M3/4\t*M3/4", "*G:\t*G:"]
+                for bar in range(16):
+                    rows.append(f"={bar}\t={bar}")
+                    rows += ["\t".join(f"4{rng.choice(list(names))}" for names in ("CDEFGAB", "cdefgab"))
+                             for _ in range(3)]  # fmt: skip
+                archive.writestr(f"sonata{number}.krn", "\n".join([*rows, "*-\t*-"]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hits(tmp_path_factory):
+    """Invented songs as POP909 has them: MIDI and beats."""
+    folder = tmp_path_factory.mktemp("hits")
+    with zipfile.ZipFile(folder / "songs.zip", "w") as archive:
+        for number in range(12):
+            pop_songs.write(archive, f"{number:03}", number)
+    return folder
+
+
 @pytest.fixture
 def material(name, request):
     """Data that the recipe can be trained on."""
     kind = {"story": "stories"} | dict.fromkeys(("poet", "poet_lstm", "reviser", "origins"), "poems")
     kind |= dict.fromkeys(("chorale", "chorale_orderless", "chorale_tuned", "tune_origins"), "grids")
     kind |= dict.fromkeys(("phrases", "pianoroll_gan"), "grids")
+    kind |= {"piano": "kern", "pop": "hits"}
     kind |= dict.fromkeys(("folk", "folk_lstm", "folk_tuned"), "songs")
     return request.getfixturevalue(kind.get(name, "pictures"))
 

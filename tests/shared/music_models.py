@@ -13,7 +13,7 @@ from danqing.encode import melodies, tunes
 from danqing.encode.melodies import Line
 from danqing.encode.origins import Filter
 from danqing.techniques import chorale, music_vae, sequence
-from danqing.training import music, phrases
+from danqing.training import music, phrases, piano
 
 CARD = """name = "{name}"
 purpose = "a model of the tests"
@@ -47,7 +47,7 @@ def card(root: Path, name: str) -> None:
 
 
 def catalog(root: Path) -> Catalog:
-    """chorale, chorale_orderless, folk, phrases and the filter of FAMOUS."""
+    """chorale, chorale_orderless, folk, phrases, piano and the filter of FAMOUS."""
     import dataclasses
 
     for folder in ("cards", "weights"):
@@ -58,14 +58,15 @@ def catalog(root: Path) -> Catalog:
         torch.nn.init.normal_(net.output, std=0.3)
         music.save(root / "weights" / f"{name}.safetensors", net, "float32")
         card(root, name)
-    config = sequence.Config(len(tunes.VOCABULARY), width=16, depth=1, heads=2, context=512)
-    header = {
-        "architecture": "sequence",
-        "config": dataclasses.asdict(config),
-        "vocabulary": tunes.VOCABULARY.to_json(),
-    }
-    checkpoint.save_weights(root / "weights" / "folk.safetensors", sequence.build(config).state_dict(), header)
-    card(root, "folk")
+    for name, words in (("folk", tunes.VOCABULARY), ("piano", piano.vocabulary())):
+        config = sequence.Config(len(words), width=16, depth=1, heads=2, context=512)
+        header = {
+            "architecture": "sequence",
+            "config": dataclasses.asdict(config),
+            "vocabulary": words.to_json(),
+        }
+        checkpoint.save_weights(root / "weights" / f"{name}.safetensors", sequence.build(config).state_dict(), header)
+        card(root, name)
     vae = music_vae.build(music_vae.Config(latent=8, encoder=8, decoder=16))
     phrases.save(root / "weights" / "phrases.safetensors", vae, "float32")
     card(root, "phrases")

@@ -345,3 +345,24 @@ def test_writing_and_filling_ask_for_their_own_kind_of_model():
         model(causal=False).start(1)
     with pytest.raises(BadRequest, match="different positions"):
         decoding.fill(model(causal=False), [1, 2], [0, 5], MASK, Sampling(), seed.generator(0))
+
+
+def test_guidance_draws_away_from_what_the_model_writes_untold():
+    """Weight 1 is the model as it is; the logits grow by what the head of the prompt changes."""
+    net, prompt = model(), tokens(1, 6)
+    told = net.step(prompt, net.start(1))[0]
+    untold = net.step(prompt[:, 1:], net.start(1))[0]
+    for weight in (1.0, 2.5):
+        guided = decoding.Guided(net, weight)
+        logits, memory = guided.step(prompt, guided.start(1))
+        assert torch.allclose(logits, untold + weight * (told - untold), atol=1e-5)
+        more, _ = guided.step(prompt[:, :1], memory.pick([0]))
+        longer = torch.cat([prompt, prompt[:, :1]], dim=1)
+        both = [net.step(rows, net.start(1))[0] for rows in (longer, longer[:, 1:])]
+        assert torch.allclose(more, both[1] + weight * (both[0] - both[1]), atol=1e-4)
+
+
+def test_a_guided_text_may_be_longer_than_the_context():
+    guided = decoding.Guided(model(), 1.5)
+    found = decoding.sample(guided, [3, 4], None, Sampling(), 2, seed.generator(1), END, 50)
+    assert all(len(one.tokens) == 50 or one.finished for one in found)

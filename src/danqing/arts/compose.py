@@ -44,6 +44,15 @@ class Style:
 
 FOLK_METRES = ("2/4", "3/4", "4/4", "3/8", "6/8", "9/8", "12/8", "3/2")
 DUPLE = ("2/4", "4/4")
+PIANO_METRES = ("2/4", "3/4", "4/4", "6/4", "2/2", "3/2", "3/8", "6/8", "9/8", "12/8")
+PIANO_TASKS = ("new", "continue_", "harmonize", "infill", "restyle")
+
+
+def _piano(**kinds: tuple[str, ...]) -> Style:
+    """Piano music after a composer; kinds: the forms that the composer wrote, and their metres."""
+    return Style("piano", PIANO_TASKS, ("major", "minor"), PIANO_METRES, kinds)
+
+
 STYLES: Mapping[str, Style] = {
     "chorale": Style(
         "chorales",
@@ -63,8 +72,19 @@ STYLES: Mapping[str, Style] = {
             "air": FOLK_METRES, "carol": FOLK_METRES,
         },
     ),
+    "mozart": _piano(sonata=PIANO_METRES),
+    "haydn": _piano(sonata=PIANO_METRES),
+    "beethoven": _piano(sonata=PIANO_METRES),
+    "scarlatti": _piano(sonata=PIANO_METRES),
+    "chopin": _piano(
+        mazurka=("3/4",), waltz=("3/4",), polonaise=("3/4",), nocturne=("4/4", "6/8", "12/8", "2/4", "3/4"),
+        prelude=PIANO_METRES, etude=PIANO_METRES, ballade=("6/8", "6/4"), scherzo=("3/4",),
+    ),
+    "joplin": _piano(rag=("2/4",), march=("2/4", "6/8", "4/4"), waltz=("3/4",)),
 }  # fmt: skip
-ALIASES = {"bach": "chorale"} | {kind: f"folk:{kind}" for kind in STYLES["folk"].kinds}
+ALIASES = {"bach": "chorale", "ragtime": "joplin", "rag": "joplin"} | {
+    kind: f"folk:{kind}" for kind in STYLES["folk"].kinds
+}
 # What a mood asks for, where nothing else is said: mode, tempo (times the usual), kind of folk tune.
 MOODS = {
     "joyful": ("major", 1.2, "jig"),
@@ -81,7 +101,12 @@ class Compose:
     """Music: a new piece, or one of yours gone on with, harmonised, filled in, restyled."""
 
     style: Annotated[
-        str, Flag("chorale (bach), folk, or a dance: folk:jig; that of the piece, or chorale, unless given", "NAME")
+        str,
+        Flag(
+            "chorale (bach), folk, a dance: folk:jig, or piano music: mozart, haydn, beethoven, scarlatti, chopin, "
+            "joplin, chopin:nocturne; that of the piece, or chorale, unless given",
+            "NAME",
+        ),
     ] = ""
     bars: Annotated[
         int | None,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CHORALE, ORDERLESS, FOLK, KNOWN = "chorale", "chorale_orderless", "folk", "tune_origins"  # names in the catalog
 PHRASES = "phrases"
 TUNED = "chorale_tuned"  # the same network as CHORALE, which breaks fewer rules: for new pieces, where it is installed
+PIANO = "piano"
 ROUNDS = 4  # times that a piece is drawn again before it is given up
 # Keys that a piece may be in where nobody says: (tonic, mode), those that singers and fiddlers like.
 USUAL = {
@@ -93,6 +94,10 @@ class Desk:
         model = _opened(self.catalog, name)
         self.models[name] = self.catalog.sha256(name)
         return model
+
+    def words(self, name: str) -> Any:
+        """The vocabulary of a model that writes tokens (`encode.text`)."""
+        return _words(self.catalog, name)
 
     def chance(self) -> float:
         """A number in [0, 1)."""
@@ -177,6 +182,13 @@ def _opened(catalog: Catalog, name: str) -> Any:
     if about.get("architecture") == "chorale":
         return music.restore(tensors, about)
     return language.restore(tensors, about)[0]
+
+
+@functools.lru_cache(maxsize=4)
+def _words(catalog: Catalog, name: str) -> Any:
+    from danqing.encode import text
+
+    return text.from_json(catalog.weights(name)[1]["vocabulary"])
 
 
 def known(catalog: Catalog) -> Known | None:

@@ -78,6 +78,45 @@ def bar_steps(metre: int) -> int:
     return 4 * STEPS * beats // unit
 
 
+def metre_token(metre: int) -> int:
+    """Of METRES[metre]."""
+    return _METRE + metre
+
+
+def tempo_token(bpm: float) -> int:
+    """Of the tempo that is nearest by ratio."""
+    return _TEMPO + _nearest(bpm, TEMPOS)
+
+
+def note_token(pitch: int) -> int:
+    """Of a MIDI number from LOW to HIGH."""
+    return _NOTE + pitch - LOW
+
+
+def part_token(part: int) -> int:
+    """Of a part, 0 to PARTS - 1."""
+    return _PART + part
+
+
+def at_token(step: int) -> int:
+    """Of a place in the bar, in steps."""
+    return _AT + step
+
+
+def length_token(steps: int) -> int:
+    """Of the length that is nearest by ratio."""
+    return _FOR + _nearest(steps, LENGTHS)
+
+
+def moved(tokens: NDArray[np.int64], semitones: int) -> NDArray[np.int64]:
+    """The tokens with every note that many semitones higher. Raises BadRequest where one leaves the keyboard."""
+    notes = (tokens >= _NOTE) & (tokens < _FOR)
+    found = np.where(notes, tokens + semitones, tokens)
+    if ((found[notes] < _NOTE) | (found[notes] >= _FOR)).any():
+        raise BadRequest(f"moved by {semitones} semitones, notes leave the piano's keys, MIDI {LOW} to {HIGH}")
+    return found
+
+
 def _nearest(value: float, values: Sequence[int]) -> int:
     """The index of the value that is nearest by ratio."""
     return min(range(len(values)), key=lambda i: abs(np.log(value / values[i])))
@@ -114,6 +153,22 @@ def from_score(score: Score) -> list[int]:
     return [*tokens, LAST]
 
 
+def bars(score: Score, spans: Sequence[tuple[Fraction, Fraction]], named: bool = False) -> list[list[int]]:
+    """The tokens of what begins in each of these spans of quarter notes, as a bar's: from the first `<at>` on.
+
+    No bar lines, metres, tempi or loudness; parts are named where several sound, or `named` is set. Raises what
+    `from_score` does, but for metres.
+    """
+    strokes, parts = _strokes(score)
+    onsets = [stroke.step for stroke in strokes]
+    found = []
+    for start, stop in spans:
+        first, after = round(start * STEPS), round(stop * STEPS)
+        inside = strokes[bisect.bisect_left(onsets, first) : bisect.bisect_left(onsets, after)]
+        found.append([t for t in _bar_tokens(inside, first, named or parts > 1, {}) if not _LOUD <= t < _PART])
+    return found
+
+
 def _metre(meter: Meter) -> int:
     if (meter.beats, meter.unit) not in METRES:
         known = ", ".join(f"{beats}/{unit}" for beats, unit in METRES)
@@ -147,12 +202,12 @@ def _strokes(score: Score) -> tuple[list[_Stroke], int]:
     for (part, pitch), rows in held.items():
         rows.sort()
         for i, (step, end, velocity) in enumerate(rows):
-            again = next((other for other, _, _ in rows[i + 1 :] if other > step), end)
+            again = next((other for other, _, _ in rows[i + 1 :] if other > step), None)
             if i and rows[i - 1][0] == step:
                 continue  # struck twice at once
-            room = min(end, again) - step
+            room = (end if again is None else min(end, again)) - step
             length = _nearest(max(1, room), LENGTHS)
-            while again < end and LENGTHS[length] > room:
+            while again is not None and LENGTHS[length] > again - step:
                 length -= 1  # it may not reach the next stroke
             found.append(_Stroke(step, part, pitch, length, velocity))
     return sorted(found), len(parts)

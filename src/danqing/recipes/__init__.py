@@ -21,6 +21,7 @@ NAMES = (
     *("perceptual", "fast", "styles", "poet", "poet_lstm", "story", "reviser", "origins"),
     *("chorale", "chorale_orderless", "chorale_tuned", "folk", "folk_lstm", "folk_tuned", "tune_origins"),
     *("phrases", "pianoroll_gan"),
+    *("piano", "pop"),
 )
 TABLES = ("prosody",)  # recipes that derive tables instead of training weights
 

@@ -1,6 +1,7 @@
 """`tune_origins`: a filter of every two bars of the melodies that the music models learned from, whatever their key.
 
-Data: the JSB chorales' melodies and the folk tunes, those that were held out as well. Nothing is learned; the filter is
+Data: the JSB chorales' melodies, the folk tunes and the top lines of the piano music's right hands, those that were
+held out as well. Nothing is learned; the filter is
 filled, and two things are counted: false alarms, on melodies whose pitches were shuffled; and how many of the held-out
 tunes, which people made, share more than two bars with the training part: what to expect of music that copies nobody.
 
@@ -20,15 +21,16 @@ import torch
 
 from danqing.artwork.request import OnStep, Step
 from danqing.compute import checkpoint
-from danqing.encode import melodies, notes, tunes
+from danqing.encode import melodies, notes, theory, tunes
 from danqing.encode.melodies import Known, Line
 from danqing.encode.origins import Filter
 from danqing.encode.tunes import Tune
 from danqing.recipes import Recipe
-from danqing.training import folk, music
+from danqing.training import folk, music, piano, repertoire
 from danqing.training.run import Run, write_atomically
 
-PARTS = ("chorales", "folk", "filter")
+PARTS = ("chorales", "folk", "piano", "filter")
+COLLECTIONS = PARTS[:-1]
 ASKED = 1500  # shuffled melodies at most
 
 
@@ -38,13 +40,14 @@ class Config:
 
     chorales: str = "jsb-chorales-json"  # in --data or its `music`, a .zip or .json; "" for none
     folk: str = "nottingham-folk-abc,music21"  # ABC, as for the folk recipe; "" for none
+    piano: str = piano.FILES  # .zip archives of **kern, as for the piano recipe; "" for none
     bits: float = 14.0  # of the filter for each passage
     seed: int = 14
 
     @classmethod
     def tiny(cls) -> Config:
         """A few seconds on a CPU, for tests."""
-        return cls(chorales="chorales", folk="")
+        return cls(chorales="chorales", folk="", piano="")
 
 
 def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, float]:
@@ -56,7 +59,7 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
                 every = np.unique(np.concatenate([found.numpy() for found in state["entries"].values()]))
                 state["bits"] = torch.from_numpy(Filter.of(every.view(np.uint64), config.bits).bits)
             else:
-                training, held = _lines(part, getattr(config, part), root)
+                training, held = _lines(part, getattr(config, part), root, run.folder)
                 state["entries"][part] = torch.from_numpy(melodies.entries([*training, *held]).view(np.int64))
             state["step"] = number + 1
             run.save(state)
@@ -67,7 +70,8 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
     checkpoint.save_weights(run.folder / "weights.safetensors", {"passages": state["bits"]}, about)
     measured = evaluate(run, root)
     report = {**measured, "entries": counts, "bytes": len(state["bits"])}
-    report["tunes"] = sum(len(side) for part in PARTS[:2] for side in _lines(part, getattr(config, part), root))
+    sides = [_lines(part, getattr(config, part), root, run.folder) for part in COLLECTIONS]
+    report["tunes"] = sum(len(training) + len(held) for training, held in sides)
     write_atomically(run.folder / "result.json", json.dumps(report, indent=1).encode())
     return measured
 
@@ -77,7 +81,7 @@ def evaluate(run: Run, root: Path) -> dict[str, float]:
     config = Config(**run.config)
     filters, about = checkpoint.load_weights(run.folder / "weights.safetensors")
     known = Known({name: bits.numpy() for name, bits in filters.items()}, about)
-    sides = {part: _lines(part, getattr(config, part), root) for part in PARTS[:2]}
+    sides = {part: _lines(part, getattr(config, part), root, run.folder) for part in COLLECTIONS}
     every = [line for training, held in sides.values() for line in (*training, *held)]
     inside = melodies.entries(every)
     rng = np.random.default_rng(config.seed)
@@ -97,14 +101,21 @@ def evaluate(run: Run, root: Path) -> dict[str, float]:
     return measured
 
 
-@functools.lru_cache(maxsize=2)
-def _lines(part: str, names: str, root: Path) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
-    """The melodies of the training part and those held out: of chorales, test pieces with a melody that is new."""
+@functools.lru_cache(maxsize=len(COLLECTIONS))
+def _lines(part: str, names: str, root: Path, folder: Path) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
+    """The melodies of the training part and those held out: of chorales, test pieces with a melody that is new.
+
+    folder: the run's, where the piano music is kept once it is read.
+    """
     if not names:
         return (), ()
     if part == "chorales":
         pieces = music.chorales(root, names)
         return tuple(map(_soprano, (*pieces.training, *pieces.valid))), tuple(map(_soprano, pieces.unheard))
+    if part == "piano":
+        played = piano.load(root, names, folder / "pieces.npz")
+        own = {piece.melody[:40]: piece for piece in reversed(played.training)}
+        return tuple(map(_top, own.values())), tuple(map(_top, played.held))
     book = folk.Tunes.load(root, names)
     return tuple(map(_line, book.training)), tuple(map(_line, book.held))
 
@@ -119,6 +130,11 @@ def _line(tune: Tune) -> Line:
     return Line(score.notes, score.meters[0].bar)
 
 
+def _top(piece: repertoire.Piece) -> Line:
+    score = repertoire.to_score(piece)
+    return Line(theory.skyline(score.of(0)), score.meters[0].bar)
+
+
 def _shuffled(line: Line, rng: np.random.Generator) -> Line:
     """The rhythm of a melody with its pitches in another order."""
     pitches: Sequence[int] = rng.permutation([note.pitch for note in line.notes]).tolist()
@@ -128,8 +144,8 @@ def _shuffled(line: Line, rng: np.random.Generator) -> Line:
 RECIPE = Recipe(
     name="tune_origins",
     purpose="Knows every two bars of the tunes that the music models learned from, in any key",
-    data="a folder with jsb-chorales-json and nottingham-folk-abc, music21 installed or its wheel there; chorales= and "
-    "folk= name others",
+    data="a folder with jsb-chorales-json and nottingham-folk-abc, music21 installed or its wheel there; chorales=, "
+    "folk= and piano= name others",
     config=Config,
     train=train,
     evaluate=evaluate,

@@ -156,6 +156,49 @@ class Writes(Protocol):
         ...
 
 
+@dataclass
+class _Both:
+    told: Any
+    untold: Any
+
+    @property
+    def length(self) -> int:
+        """Tokens that the half which reads all of them has read."""
+        return int(self.told.length)
+
+    def pick(self, rows: Sequence[int]) -> _Both:
+        return _Both(self.told.pick(rows), self.untold.pick(rows))
+
+
+@dataclass(frozen=True)
+class Guided:
+    """A model guided toward what the head of its prompt asks for: `Writes` (after Ho and Salimans 2022).
+
+    Logits are untold + weight · (told − untold), where `untold` are those without the prompt's first tokens, which
+    training hid now and then. Weight 1 is the model as it is; above 1 it obeys more and varies less.
+    """
+
+    model: Writes
+    weight: float
+    hidden: int = 1  # tokens at the head of the prompt that the second reading is not given
+
+    @property
+    def window(self) -> int | None:
+        """See `Writes.window`."""
+        return self.model.window
+
+    def start(self, batch: int) -> _Both:
+        """See `Writes.start`."""
+        return _Both(self.model.start(batch), self.model.start(batch))
+
+    def step(self, tokens: Tensor, memory: _Both) -> tuple[Tensor, _Both]:
+        """See `Writes.step`."""
+        rest = tokens if memory.length else tokens[:, self.hidden :]
+        told, memory.told = self.model.step(tokens, memory.told)
+        untold, memory.untold = self.model.step(rest, memory.untold)
+        return untold + self.weight * (told - untold), memory
+
+
 OnToken = Callable[[int, Sequence[int]], None]  # (candidate, its tokens so far: fewer than before where it went back)
 ATTEMPTS = 8  # times that a candidate may go back before it is given up
 BACK = 4  # tokens given back at the first dead end; twice as many at each that follows

@@ -1,0 +1,353 @@
+"""How piano music is written bar by bar: the rules of two hands, drafts side by side, the best of them.
+
+A piece is a list of bars, each the event tokens of its notes (`encode.events`). The model reads the last bars and goes
+on (`techniques.decoding.sample`), guided toward its composer, under `events.Grammar` and what hands can hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import groupby, pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from danqing.arts import composers
+from danqing.arts.composers import Desk
+from danqing.artwork.music import ZERO, Key, Meter, Note, Part, Score, Tempo
+from danqing.encode import events, theory
+from danqing.encode.events import STEPS, Grammar, State, kind_of
+from danqing.encode.text import END
+from danqing.techniques import decoding
+from danqing.training import repertoire
+
+Measure = tuple[int, ...]  # the tokens of a bar's notes
+RIGHT, LEFT = 0, 1  # hands: parts of a score
+HANDS = (Part("Right hand"), Part("Left hand"))
+FINGERS = 5  # notes that one hand holds at once
+SPAN = 19  # semitones between the outer notes of a hand
+GUIDANCE = 1.5
+DRAFTS = 4
+TOKENS_A_BAR = 100  # at most, about
+CUT = 2.0  # nats a token that a draft loses which did not come to its last bar
+READ = 0.55  # share of the model's context that is filled with what was written before
+TRIADS = ({0, 4, 7}, {0, 3, 7})
+
+
+@dataclass(frozen=True)
+class Page:
+    """What is said of a piece at its head."""
+
+    label: str  # composer or style
+    form: str
+    metre: int  # in events.METRES
+    tempo: float  # quarter notes a minute
+    key: Key
+
+    @property
+    def bar(self) -> Fraction:
+        """Quarter notes."""
+        return Fraction(events.bar_steps(self.metre), STEPS)
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A melody note that is there already, in the right hand."""
+
+    bar: int  # of the window
+    step: int
+    pitch: int
+    length: int  # its token
+
+
+class Place(NamedTuple):
+    """Where a passage stands."""
+
+    here: State  # of the grammar
+    came: int = 0  # notes of the given melody
+    struck: tuple[int, ...] = ()  # pitches, by this hand at this place
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A `decoding.Constraint`: the grammar from a state on, what a hand can strike, a melody where one is given."""
+
+    grammar: Grammar
+    begin: State
+    until: int  # bars of the window; a further bar line ends the passage, unless the piece ends there
+    melody: tuple[Fixed, ...] = ()
+    given: bool = False  # whether the right hand plays the melody and nothing else
+    _never: NDArray[np.bool_] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        kinds = [kind_of(token)[0] for token in range(self.grammar.size)]
+        object.__setattr__(self, "_never", np.array([kind in ("tempo", "metre", "loud") for kind in kinds]))
+
+    def start(self) -> Place:
+        """See `decoding.Constraint.start`."""
+        return Place(self.begin)
+
+    def finished(self, state: Place) -> bool:
+        """See `decoding.Constraint.finished`."""
+        return state.here.done or state.here.bars > self.until
+
+    def advance(self, state: Place, token: int) -> Place:
+        """See `decoding.Constraint.advance`."""
+        before, here = state.here, self.grammar.advance(state.here, token)
+        if before.last == "note":
+            came = self.given and before.part == RIGHT
+            return Place(here, state.came + came, (*state.struck, before.pitch))
+        return Place(here, state.came, () if here.last != "note" else state.struck)
+
+    def allowed(self, state: Place) -> NDArray[np.bool_]:
+        """See `decoding.Constraint.allowed`."""
+        mask = self.grammar.allowed(state.here) & ~self._never
+        if self.given:
+            self._with_melody(state.here, state.came, mask)
+        if state.struck and state.here.last == "for":
+            most = min(events.HIGH, min(state.struck) + SPAN) if len(state.struck) < FINGERS else events.LOW - 1
+            mask[events.note_token(most) + 1 : events.note_token(events.HIGH) + 1] = False
+        return mask
+
+    def _with_melody(self, here: State, count: int, mask: NDArray[np.bool_]) -> None:
+        """Nothing passes by the melody's next note, and the right hand plays no other."""
+        note = self.melody[count] if count < len(self.melody) else None
+        first, last = events.note_token(events.LOW), events.note_token(events.HIGH)
+        now = note is not None and note.bar == here.bars - 1
+        if here.last == "note" and here.part == RIGHT and note is not None:
+            mask[:] = False
+            mask[note.length] = True
+            return
+        if here.last == "part" and here.part == RIGHT and note is not None:
+            mask[:] = False
+            mask[events.note_token(note.pitch)] = True
+            return
+        if now and note is not None:
+            due = here.step == note.step and here.last == "at"
+            if due:
+                mask[:] = False
+                mask[events.part_token(RIGHT)] = True
+                return
+            mask[events.BAR] = mask[events.LAST] = False
+            mask[events.at_token(note.step) + 1 : events.at_token(events.LONGEST_BAR - 1) + 1] = False
+        mask[events.part_token(RIGHT)] = False
+        if here.part == RIGHT:
+            mask[first : last + 1] = False
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Writer:
+    """The model at work on one piece."""
+
+    desk: Desk
+    page: Page
+    name: str = composers.PIANO  # of the model in the catalog
+
+    def passages(
+        self,
+        before: Sequence[Measure],
+        count: int,
+        left: int = 0,
+        melody: Sequence[Sequence[Fixed]] | None = None,
+        drafts: int = DRAFTS,
+        stage: str = "writing",
+    ) -> list[tuple[list[Measure], float]]:
+        """Drafts of `count` more bars, and the likelihood of each in nats a token.
+
+        left: bars to the end of the piece; where it is `count`, the passage ends it. melody: of each new bar, counted
+        as bar 0, what the right hand plays.
+        """
+        model, words = self.desk.model(self.name), self.desk.words(self.name)
+        prompt, window = self.read(before, left)
+        ends = left == count
+        grammar = Grammar(
+            len(words), len(window) + count + (not ends), 2, self.page.metre, 64 if melody is not None else 0
+        )
+        state = grammar.start()
+        for token in self._opened(window):
+            state = grammar.advance(state, token)
+        fixed = tuple(
+            replace(note, bar=len(window) + number) for number, own in enumerate(melody or ()) for note in own
+        )
+        rules = Passage(grammar, state, len(window) + count, fixed, melody is not None)
+        limit = TOKENS_A_BAR * count
+        tell = self.desk.step(stage)
+        sampling = decoding.Sampling(temperature=self.desk.request.temperature or 0.95, min_p=0.03)
+        guided: Any = decoding.Guided(model, GUIDANCE) if words.has(f"<{self.page.label}>") else model
+        found = decoding.sample(
+            guided, prompt, rules, sampling, drafts, self.desk.generator, words.id(END), limit,
+            lambda number, own: tell(min(len(own), limit), limit) if number == 0 else None,
+        )  # fmt: skip
+        return [(_measures(one.tokens, count), one.likelihood - CUT * (not one.finished)) for one in found]
+
+    def read(self, before: Sequence[Measure], left: int = 0) -> tuple[list[int], list[Measure]]:
+        """What the model is given: controls, the last bars and the line of the next; and those bars."""
+        words, room = self.desk.words(self.name), int(self.desk.model(self.name).config.context * READ)
+        window = self._window(before, left, room)
+        number, opening = repertoire.key_number(self.page.key), len(window) == len(before)
+        shown = len(window) + left if left else 0
+        prompt = repertoire.head(words, self.page.label, self.page.form, number, opening, shown)
+        return [*prompt, *self._opened(window)], window
+
+    def _window(self, before: Sequence[Measure], left: int, most: int) -> list[Measure]:
+        """The last bars that are read."""
+        size, start = 0, len(before)
+        while start and size + len(before[start - 1]) + 1 <= most:
+            if left and len(before) - start + 1 + left > repertoire.CLOSING:
+                break
+            start -= 1
+            size += len(before[start]) + 1
+        return list(before[start:])
+
+    def _opened(self, window: Sequence[Measure]) -> list[int]:
+        """The tokens of these bars and the line of the next."""
+        said = [events.metre_token(self.page.metre), events.tempo_token(self.page.tempo)]
+        tokens = [events.BAR, *said]
+        for measure in window:
+            tokens += [*measure, events.BAR]
+        return tokens
+
+    def best(self, drafts: Sequence[tuple[list[Measure], float]], worth: Callable[[Score], float]) -> list[Measure]:
+        """The draft that is likeliest, its worth added."""
+        return max(drafts, key=lambda draft: draft[1] + worth(to_score(draft[0], self.page)))[0]
+
+
+def _measures(tokens: Sequence[int], count: int) -> list[Measure]:
+    """The bars of a passage, those that were not reached empty."""
+    found: list[list[int]] = [[]]
+    for token in tokens:
+        if token == events.BAR:
+            found.append([])
+        else:
+            found[-1].append(token)
+    bars = [tuple(own) for own in found[:count]]
+    return [*bars, *[()] * (count - len(bars))]
+
+
+def to_score(measures: Sequence[Measure], page: Page) -> Score:
+    """The bars as a score of two hands, all notes of one loudness."""
+    tokens: list[int] = []
+    for number, measure in enumerate(measures):
+        tokens += [events.BAR, *([events.metre_token(page.metre)] if number == 0 else []), *measure]
+    score = events.to_score(tokens, HANDS)
+    notes = [note for hand in (RIGHT, LEFT) for note in _let_go(score.of(hand))]
+    return replace(
+        score,
+        notes=tuple(notes),
+        tempos=(Tempo(ZERO, page.tempo),),
+        meters=(Meter(ZERO, *events.METRES[page.metre]),),
+        keys=(page.key,),
+    )
+
+
+def _let_go(notes: Sequence[Note]) -> list[Note]:
+    """The notes of a hand, the older ones let go where it could not hold them and strike what comes."""
+    found: list[Note] = []
+    down: list[int] = []  # places in `found` of what the hand holds
+    for onset, group in groupby(notes, key=lambda note: note.onset):
+        struck = list(group)
+        down = [i for i in down if found[i].end > onset]
+        for i in list(down):
+            keys = [note.pitch for note in struck] + [found[i].pitch]
+            if len(down) + len(struck) > FINGERS or max(keys) - min(keys) > SPAN:
+                found[i] = replace(found[i], duration=onset - found[i].onset)
+                down.remove(i)
+        down += range(len(found), len(found) + len(struck))
+        found += struck
+    return found
+
+
+# --- judging ----------------------------------------------------------------------------------------------------------
+
+
+def worth(page: Page, key: float = 1.5, home: bool = False) -> Callable[[Score], float]:
+    """What a draft is worth beside its likelihood, in nats a token: its key, few clusters, gaps and bare repeats.
+
+    key: how much it counts that the key is the one asked for; home: the draft ends the piece.
+    """
+
+    def of(score: Score) -> float:
+        if not score.notes:
+            return -10.0
+        ranks = theory.rank_keys(score.notes, ending=False)
+        own = next((s for k, s in ranks if repertoire.key_number(k) == repertoire.key_number(page.key)), -1.0)
+        total = key * (own - ranks[0][1])
+        total -= 2.0 * clusters(score) + 1.0 * silence(score, page) + 0.4 * sameness(score, page)
+        total -= 0.05 * max(0.0, leaps(score) - 5)
+        if home:
+            total += 2.0 * ends_at_home(score, page.key)
+        return total
+
+    return of
+
+
+def clusters(score: Score) -> float:
+    """The share of places where three struck notes lie within a tone, or two a semitone apart."""
+    crowded = places = 0
+    for _, group in groupby(score.notes, key=lambda note: note.onset):
+        struck = sorted({note.pitch for note in group})
+        places += 1
+        crowded += any(b - a == 1 for a, b in pairwise(struck)) or any(
+            c - a <= 2 for a, c in zip(struck, struck[2:], strict=False)
+        )
+    return crowded / max(1, places)
+
+
+def silence(score: Score, page: Page) -> float:
+    """The share of time in which nothing sounds."""
+    if not score.notes:
+        return 1.0
+    covered, reach = ZERO, ZERO
+    for note in score.notes:
+        covered += max(ZERO, note.end - max(reach, note.onset))
+        reach = max(reach, note.end)
+    return 1 - float(covered / max(score.length, page.bar))
+
+
+def sameness(score: Score, page: Page) -> float:
+    """The share of bars that say what the bar before said."""
+    bars: dict[int, list[tuple[Fraction, int]]] = {}
+    for note in score.notes:
+        bars.setdefault(int(note.onset / page.bar), []).append((note.onset % page.bar, note.pitch))
+    same = sum(bars.get(n) == bars.get(n - 1) for n in range(1, int(score.length / page.bar)))
+    return same / max(1, int(score.length / page.bar) - 1)
+
+
+def leaps(score: Score) -> float:
+    """The mean interval of the melody, in semitones."""
+    line = theory.skyline(score.of(RIGHT))
+    return sum(abs(b.pitch - a.pitch) for a, b in pairwise(line)) / max(1, len(line) - 1)
+
+
+def ends_at_home(score: Score, key: Key) -> bool:
+    """Whether the last sounds are the tonic's triad over the tonic."""
+    tonic = repertoire.key_number(key) % 12
+    last = max(note.onset for note in score.notes)
+    sounding = [note for note in score.notes if note.onset == last or note.end > last]
+    bass = min(sounding, key=lambda note: note.pitch)
+    above = {(note.pitch - tonic) % 12 for note in sounding}
+    return bass.pitch % 12 == tonic and any(above <= triad for triad in TRIADS)
+
+
+def phrased(score: Score, bars: int) -> Score:
+    """With loudness: the melody before the rest, beats before what lies between, a rise and a fall in every phrase.
+
+    bars: of a phrase.
+    """
+    bar = score.meters[0].bar
+    span = bar * bars
+    tops = {(note.onset, note.pitch) for note in theory.skyline(score.of(RIGHT))}
+    notes: list[Note] = []
+    for note in score.notes:
+        place = float((note.onset % span) / span)
+        loud = 64 + 14 * ((note.onset, note.pitch) in tops and note.part == RIGHT)
+        loud += round(10 * np.sin(np.pi * place))
+        loud += 5 if note.onset % bar == 0 else -3 if note.onset.denominator > 1 else 0
+        notes.append(replace(note, velocity=int(np.clip(loud, 20, 112))))
+    return replace(score, notes=tuple(notes))

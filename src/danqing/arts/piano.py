@@ -1,0 +1,338 @@
+"""Piano music after a composer: new pieces, pieces gone on with, bars written anew, melodies set for two hands.
+
+New pieces have a plan, AABA or ABA, AABB in rags and Scarlatti: a phrase that comes again is the same bars, and the
+last bars are written to end at home. How bars are written and chosen: `pianism`. A melody that is set keeps every note;
+the model writes the left hand to it, bar by bar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+
+from danqing.arts import pianism, sources
+from danqing.arts.compose import STYLES, read_metre
+from danqing.arts.composers import Desk
+from danqing.arts.pianism import HANDS, LEFT, RIGHT, Fixed, Measure, Page, Writer
+from danqing.artwork import engraving
+from danqing.artwork.music import ZERO, Note, Part, Score
+from danqing.encode import events, theory
+from danqing.errors import BadRequest
+from danqing.training import repertoire
+
+USUAL_BARS = 24
+# What a composer is asked for where nobody says which form: (form, metres, quarter notes a minute).
+FORMS = {
+    "mozart": (("sonata", ("4/4", "3/4", "2/4", "6/8"), 120.0),),
+    "haydn": (("sonata", ("3/4", "4/4", "2/4"), 112.0),),
+    "beethoven": (("sonata", ("2/4", "3/4", "4/4", "6/8"), 116.0),),
+    "scarlatti": (("sonata", ("3/8", "3/4", "2/2", "4/4"), 126.0),),
+    "chopin": (("mazurka", ("3/4",), 132.0), ("waltz", ("3/4",), 160.0), ("nocturne", ("4/4",), 72.0),
+               ("prelude", ("4/4", "3/4"), 92.0), ("mazurka", ("3/4",), 120.0)),
+    "joplin": (("rag", ("2/4",), 84.0),),
+}  # fmt: skip
+TEMPOS = {"polonaise": 96.0, "etude": 126.0, "ballade": 100.0, "scherzo": 176.0, "march": 108.0, "waltz": 160.0,
+          "nocturne": 72.0, "mazurka": 126.0, "prelude": 92.0, "rag": 84.0, "sonata": 116.0}  # fmt: skip
+ALIKE = {1: "A", 2: "AB", 3: "ABA", 4: "AABA", 5: "ABACA", 6: "AABABA", 7: "AABACAA", 8: "AABACABA"}
+PAIRED = {2: "AB", 3: "AAB", 4: "AABB", 5: "AABBA", 6: "AABBCC", 7: "AABBACC", 8: "AABBACCA"}  # strains come twice
+CLOSE = 2  # bars that are written to end a piece
+ENDINGS = 6  # drafts of them
+AT_ONCE = 4  # bars that are written in one go, where a choice is made after each
+
+
+# --- new pieces -------------------------------------------------------------------------------------------------------
+
+
+def new(desk: Desk) -> tuple[Score, ...]:
+    """New pieces, with a plan and an ending."""
+    page = _asked(desk)
+    bars = desk.request.bars or USUAL_BARS
+    span, plan = planned(bars, paired=page.label in ("joplin", "scarlatti"))
+    if len(set(plan)) < len(plan):
+        desk.note(f"form: {plan}, phrases of {span} bars; letters that come again are the same bars")
+
+    def draw() -> list[Score]:
+        measures = _composed(desk, page, span, plan, bars)
+        score = pianism.phrased(pianism.to_score(measures, page), span)
+        name = (page.form or "piece").capitalize()
+        return [replace(score, title=f"{name} in {page.key}", composer=f"after {page.label.capitalize()}")]
+
+    return tuple(desk.drawn(draw, lambda score: _copied(desk, score), "pieces"))
+
+
+def planned(bars: int, paired: bool = False) -> tuple[int, str]:
+    """How many bars a phrase has, and the plan of phrases that fill the piece, or nearly: (8, "AABA") for 32."""
+    span = 8 if bars >= 24 and bars % 8 == 0 else 4 if bars >= 8 else bars
+    count = min(8, bars // span)
+    return span, (PAIRED if paired and count > 1 else ALIKE)[count]
+
+
+def _asked(desk: Desk) -> Page:
+    """What the request says of the piece; the rest by chance, from what the composer wrote."""
+    request, label = desk.request, desk.manner
+    fits = [row for row in FORMS[label] if not request.metre or request.metre in row[1]]
+    form, metres, tempo = desk.chosen(fits or [("", (request.metre,), 112.0)])
+    if request.kind:
+        form, metres = request.kind, STYLES[label].kinds[request.kind]
+        tempo = TEMPOS.get(form, 112.0)
+    metre = read_metre(request.metre or desk.chosen(metres))
+    return Page(label, form, events.METRES.index(metre), desk.tempo(tempo), desk.key)
+
+
+def _composed(desk: Desk, page: Page, span: int, plan: str, bars: int) -> list[Measure]:
+    """The bars of a piece of this plan; what the plan leaves over is written on."""
+    writer = Writer(desk, page)
+    known: dict[str, list[Measure]] = {}
+    piece: list[Measure] = []
+    close = min(CLOSE, max(1, bars // 4))
+    for number, letter in enumerate(plan):
+        if letter not in known:
+            judge = pianism.worth(page, key=2.0 if letter == "A" else 0.7)
+            stage = f"phrase {number + 1} of {len(plan)}"
+            known[letter] = writer.best(writer.passages(piece, span, stage=stage), judge)
+        piece += known[letter]
+    rest = bars - len(piece)
+    if rest:
+        piece += writer.best(writer.passages(piece, rest, stage="coda"), pianism.worth(page))
+    return _ended(writer, piece[:-close], close)
+
+
+def _ended(writer: Writer, before: Sequence[Measure], count: int) -> list[Measure]:
+    """The piece with bars that end it on its tonic; where no draft does, its last bar is a chord by rule."""
+    drafts = writer.passages(before, count, left=count, drafts=ENDINGS, stage="ending")
+    best = writer.best(drafts, pianism.worth(writer.page, home=True))
+    score = pianism.to_score(best, writer.page)
+    if score.notes and pianism.ends_at_home(score, writer.page.key):
+        return [*before, *best]
+    last = [note.pitch for note in score.of(RIGHT)][-1:] or [72]
+    return [*_released([*before, *best[:-1]], writer.page), _final(writer.page, last[0])]
+
+
+def _released(measures: Sequence[Measure], page: Page) -> list[Measure]:
+    """The bars with every note let go at the end of the last of them."""
+    found = []
+    for number, measure in enumerate(measures):
+        room, step = (len(measures) - number) * events.bar_steps(page.metre), 0
+        tokens = []
+        for token in measure:
+            kind, value = events.kind_of(token)
+            step = value if kind == "at" else step
+            over = kind == "for" and value > room - step
+            most = max(length for length in events.LENGTHS if length <= room - step)
+            tokens.append(events.length_token(most) if over else token)
+        found.append(tuple(tokens))
+    return found
+
+
+def _final(page: Page, near: int) -> Measure:
+    """A bar with the tonic chord, its top near a pitch."""
+    tonic = repertoire.key_number(page.key) % 12
+    third = 3 if page.key.mode == "minor" else 4
+    bass = 36 + (tonic - 36) % 12
+    tops = [p for p in range(60, 85) if (p - tonic) % 12 in (0, third, 7)]
+    top = min(tops, key=lambda pitch: (abs(pitch - near), pitch))
+    right = sorted(p for p in range(top - 9, top + 1) if (p - tonic) % 12 in (0, third, 7))[-3:]
+    length = events.length_token(max(n for n in events.LENGTHS if n <= events.bar_steps(page.metre)))
+    tokens = [events.at_token(0)]
+    for part, pitches in ((RIGHT, right), (LEFT, (bass, bass + 12))):
+        tokens.append(events.part_token(part))
+        for pitch in pitches:
+            tokens += [events.note_token(pitch), length]
+    return tuple(tokens)
+
+
+def _copied(desk: Desk, score: Score, since: Fraction = ZERO) -> bool:
+    return desk.copied(theory.skyline(score.of(RIGHT)), score.meters[0].bar, since) is not None
+
+
+# --- pieces that are there --------------------------------------------------------------------------------------------
+
+
+def continue_(desk: Desk) -> tuple[Score, ...]:
+    """The piece as it is, and after it more bars that end it at home."""
+    source = desk.source
+    page, hands, measures = _read(desk)
+    count = desk.request.bars or 8
+    start = source.bars()[-1]
+
+    def draw() -> list[Score]:
+        writer = Writer(desk, page)
+        piece, left = list(measures), count
+        while left > CLOSE:
+            size = min(AT_ONCE, left - CLOSE)
+            drafts = writer.passages(piece, size, left, stage="going on")
+            piece += writer.best(drafts, pianism.worth(page, key=1.0))
+            left -= size
+        fresh = _ended(writer, piece, left)[len(measures) :]
+        return [_joined(source, hands, pianism.phrased(pianism.to_score(fresh, page), 4), start)]
+
+    def copied(score: Score) -> bool:
+        line = theory.skyline(note for note in score.notes if note.onset >= start)
+        return desk.copied(line, page.bar) is not None
+
+    return tuple(desk.with_tempo(score) for score in desk.drawn(draw, copied, "continuations"))
+
+
+def infill(desk: Desk) -> tuple[Score, ...]:
+    """The piece with the notes that lie wholly inside some bars written anew; every other note stays as it is.
+
+    The model knows what comes before; of the drafts the one is kept after which what follows is likeliest.
+    """
+    source = desk.source
+    page, hands, measures = _read(desk)
+    first, last = desk.request.range
+    start, stop = sources.bar_span(source, first, last)
+    first, last = (n - 1 + bool(source.pickup) for n in (first, last))
+    kept = [note for note in source.notes if note.onset < start or note.end > stop]
+
+    def draw() -> list[Score]:
+        writer = Writer(desk, page)
+        found = []
+        for fresh, likelihood in writer.passages(measures[:first], last + 1 - first, stage="filling in"):
+            after = measures[last + 1 :][:4]
+            score = pianism.phrased(pianism.to_score(fresh, page), 4)
+            whole = _joined(replace(source, notes=tuple(kept)), hands, score, start, stop)
+            fits = likelihood + pianism.worth(page)(score) + _follows(desk, page, [*measures[:first], *fresh], after)
+            found.append((fits, whole))
+        return [score for _, score in sorted(found, key=lambda pair: -pair[0])]
+
+    def copied(score: Score) -> bool:
+        return desk.copied(theory.skyline(score.between(start, stop)), page.bar) is not None
+
+    return tuple(desk.with_tempo(score) for score in desk.drawn(draw, copied, "fillings"))
+
+
+def harmonize(desk: Desk) -> tuple[Score, ...]:
+    """A melody with a left hand in the composer's manner; every note of the melody stays."""
+    return _set(desk)
+
+
+def restyle(desk: Desk) -> tuple[Score, ...]:
+    """The melody of a piece with a left hand in another composer's manner."""
+    return _set(desk)
+
+
+def _set(desk: Desk) -> tuple[Score, ...]:
+    source = desk.source
+    melody = sources.melody(source)
+    if melody.remark:
+        desk.note(melody.remark)
+    own = tuple(replace(note, part=RIGHT, lyric="") for note in melody.notes)
+    line = replace(source, notes=own, parts=HANDS)
+    page = _page(desk, source, melody.notes)
+    given = [_fixed(bar.tokens) for bar in repertoire.bars_of(line, [page.key], named=True)]
+    if len(given) != len(source.bars()) - 1:
+        raise BadRequest("the metre of some bars has no token; give a piece in one metre, such as 4/4, 3/4 or 6/8")
+    part = source.parts[melody.notes[0].part]
+    early = page.bar - source.pickup if source.pickup else ZERO
+
+    def draw() -> list[Score]:
+        writer = Writer(desk, page)
+        piece: list[Measure] = []
+        while len(piece) < len(given):
+            size = min(AT_ONCE, len(given) - len(piece))
+            left = len(given) - len(piece)
+            drafts = writer.passages(piece, size, left, given[len(piece) : len(piece) + size], stage="left hand")
+            piece += writer.best(drafts, pianism.worth(page, key=0.7, home=left == size))
+        score = pianism.phrased(pianism.to_score(piece, page), 4)
+        new = [note for note in score.notes if note.part == LEFT]
+        moved = [replace(n, onset=n.onset - early) for n in new if n.onset >= early]
+        tune = [replace(note, part=0) for note in melody.notes]
+        whole = replace(source, notes=(*tune, *moved), parts=(part, Part("Left hand")), chords=(), length=source.length)
+        return [replace(whole, title=source.title, composer=f"set after {page.label.capitalize()}")]
+
+    return tuple(desk.with_tempo(score) for score in desk.drawn(draw, lambda score: False, "settings"))
+
+
+def _fixed(tokens: Sequence[int]) -> list[Fixed]:
+    found, step, pitch = [], 0, 0
+    for token in tokens:
+        kind, value = events.kind_of(token)
+        if kind == "at":
+            step = value
+        elif kind == "note":
+            pitch = value
+        elif kind == "for":
+            found.append(Fixed(0, step, pitch, token))
+    return found
+
+
+def _page(desk: Desk, source: Score, notes: Sequence[Note]) -> Page:
+    """What is said of a piece that is there: its own metre, tempo and key."""
+    meter = sources.meter(source)
+    if (meter.beats, meter.unit) not in events.METRES:
+        known = ", ".join(f"{beats}/{unit}" for beats, unit in events.METRES)
+        raise BadRequest(f"the piece is in {meter.beats}/{meter.unit}; piano music is written in {known}")
+    key = desk.key if desk.request.key else sources.key(source, notes)
+    key = replace(key, mode="minor" if repertoire.key_number(key) > 11 else "major")
+    form = desk.request.kind or (FORMS[desk.manner][0][0] if desk.manner in FORMS else "")
+    return Page(desk.manner, form, events.METRES.index((meter.beats, meter.unit)), source.tempos[0].bpm, key)
+
+
+def _read(desk: Desk) -> tuple[Page, tuple[int, int], list[Measure]]:
+    """The piece as the model reads it: two hands, and the parts that new notes of each go to."""
+    source = desk.source
+    page = _page(desk, source, source.notes)
+    if len({(m.beats, m.unit) for m in source.meters}) > 1:
+        raise BadRequest("the piece changes its metre; one in a single metre is gone on with and filled in")
+    two, hands = _hands(source)
+    try:
+        bars = repertoire.bars_of(two, [page.key], named=True)
+    except BadRequest as error:
+        raise BadRequest(f"the piece is no piano music: {error}") from None
+    return page, hands, [bar.tokens for bar in bars]
+
+
+def _hands(source: Score) -> tuple[Score, tuple[int, int]]:
+    """The piece in two parts, and the part of it that each hand's new notes go to."""
+    parts = sources.parts(source)
+    notes = [note for part in parts for note in source.of(part)]
+    if len(parts) == 2:
+        height = [sum(n.pitch for n in source.of(part)) / len(source.of(part)) for part in parts]
+        right, left = (parts[0], parts[1]) if height[0] >= height[1] else (parts[1], parts[0])
+        uppers, lowers = source.of(right), source.of(left)
+    elif all(a.end <= b.onset for a, b in pairwise(sorted(notes))):
+        right, left, uppers, lowers = parts[0], parts[0], tuple(notes), ()
+    else:
+        right, left = parts[0], parts[-1]
+        uppers, lowers = engraving.hands(notes)
+    own = [*(replace(n, part=RIGHT) for n in uppers), *(replace(n, part=LEFT) for n in lowers)]
+    return replace(source, notes=tuple(own), parts=HANDS), (right, left)
+
+
+def _joined(
+    source: Score, hands: tuple[int, int], fresh: Score, start: Fraction, stop: Fraction | None = None
+) -> Score:
+    """The piece with new notes from `start` on, none of them beyond `stop` or on a key that is down."""
+    old = [(note.pitch, note.onset, note.end) for note in source.notes]
+    notes = []
+    for note in fresh.notes:
+        moved = replace(note, onset=note.onset + start, part=hands[note.part])
+        if stop is not None:
+            moved = replace(moved, duration=min(moved.duration, stop - moved.onset))
+            clash = [o for p, o, e in old if p == note.pitch and o < moved.end and e > moved.onset]
+            if any(onset <= moved.onset for onset in clash):
+                continue
+            if clash:
+                moved = replace(moved, duration=min(clash) - moved.onset)
+        notes.append(moved)
+    length = source.length if stop is not None else start + fresh.length
+    return replace(source, notes=(*source.notes, *notes), length=length)
+
+
+def _follows(desk: Desk, page: Page, before: Sequence[Measure], after: Sequence[Measure]) -> float:
+    """How likely what follows is, in nats a token."""
+    from danqing.training import language
+    from danqing.training.texts import Sample
+
+    if not after:
+        return 0.0
+    writer = Writer(desk, page)
+    model = desk.model(writer.name)
+    head, tail = writer.read(before)[0], [token for measure in after for token in (*measure, events.BAR)]
+    tokens = [*head, *tail][: model.config.context + 1]
+    weights = [0.0] * (len(head) - 1) + [1.0] * (len(tokens) - len(head))
+    score = language.score(model, [Sample(tokens, weights)])
+    return -score.nats / max(1, score.count)

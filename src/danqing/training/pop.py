@@ -1,0 +1,126 @@
+"""Pop songs from MIDI files with their beats, as POP909 has them: a melody, a bridge and a piano to each.
+
+NNN/NNN.mid holds the parts MELODY, BRIDGE and PIANO, played by people; NNN/beat_midi.txt says when the beats are and
+which of them begin bars, NNN/key_audio.txt the key. Notes are put onto the beats. Songs with bars of five beats and the
+like, or whose files do not fit together, are left out and counted.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from danqing.artwork import midi
+from danqing.artwork.music import ZERO, Key, Meter, Note, Part, Score, Tempo
+from danqing.encode.events import STEPS
+from danqing.encode.text import Characters
+from danqing.errors import BadRequest, InvalidMedia
+from danqing.training import music, repertoire
+from danqing.training.repertoire import Piece, Repertoire
+
+LABEL = "pop"
+BAND = (Part("Melody"), Part("Bridge"), Part("Piano"))
+_NAMES = tuple(part.name.upper() for part in BAND)
+SECONDS = 1e-3  # a note may begin so much before its beat
+
+
+@functools.cache
+def vocabulary() -> Characters:
+    """Event tokens and the one label."""
+    return repertoire.vocabulary((LABEL,))
+
+
+def load(root: Path, files: str, keep: Path) -> Repertoire:
+    """From one .zip archive in `root` or its `music`. keep: the file that the tokens are kept in."""
+    path = music.find(root, files, (".zip",))
+
+    def read() -> tuple[list[Piece], Mapping[str, int]]:
+        pieces, left_out = [], Counter[str]()
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = set(archive.namelist())
+                for name in sorted(n for n in names if n.endswith(".mid")):
+                    beats, key = (str(Path(name).parent / other) for other in ("beat_midi.txt", "key_audio.txt"))
+                    if beats not in names:
+                        left_out["no beats"] += 1
+                        continue
+                    words = archive.read(key).decode("utf-8", "replace") if key in names else ""
+                    try:
+                        score = song(archive.read(name), archive.read(beats).decode("utf-8", "replace"), words, name)
+                        bars = repertoire.bars_of(score, score.keys, named=True)
+                        pieces.append(Piece(Path(name).stem, LABEL, "", name, bars))
+                    except (BadRequest, InvalidMedia) as error:
+                        left_out[re.sub(r"\S*\d\S*", "…", str(error))[:60]] += 1
+        except (OSError, zipfile.BadZipFile) as error:
+            raise BadRequest(f"{path} cannot be read ({error}); fetch or make it again") from None
+        return pieces, left_out
+
+    return repertoire.kept(keep, hashlib.sha256(path.read_bytes()).hexdigest(), read)
+
+
+def song(data: bytes, beats: str, key: str, name: str) -> Score:
+    """A song on its beats, a beat being a quarter note. Raises InvalidMedia and BadRequest for what cannot be used.
+
+    beats: a line a beat, "seconds … downbeat"; key: "start stop Gb:maj" a line, of which the first counts.
+    """
+    played = midi.decode(data, name)
+    names = [part.name.strip().upper() for part in played.parts]
+    if not all(wanted in names for wanted in _NAMES):
+        raise BadRequest(f"{name} lacks a part: melody, bridge and piano are used")
+    times, marks = _beats(beats, name)
+    lengths = np.diff(marks).tolist()
+    early = lengths[0] - int(marks[0])  # the first mark begins the second bar: a pickup stands in a whole one
+    notes = []
+    for part, wanted in enumerate(_NAMES):
+        for note in played.of(names.index(wanted)):
+            start, stop = (played.seconds(time) for time in (note.onset, note.end))
+            onset = _place(start + SECONDS, times) + early
+            length = max(Fraction(1, STEPS), _place(stop, times) + early - onset)
+            if onset >= 0:
+                notes.append(Note(onset, note.pitch, length, part, note.velocity))
+    if not notes:
+        raise BadRequest(f"{name} holds no notes on its beats")
+    bars = [(0, lengths[0]), *((int(mark) + early, beats) for mark, beats in zip(marks, lengths, strict=False))]
+    first = max(place for place, _ in bars if place <= min(note.onset for note in notes))  # bars before it are empty
+    tempo = 60 / float(np.median(np.diff(times)))
+    return Score(
+        tuple(replace(note, onset=note.onset - first) for note in notes),
+        BAND, (Tempo(ZERO, tempo),),
+        tuple(Meter(Fraction(place - first), beats, 4) for place, beats in bars if place >= first), read_key(key),
+    )  # fmt: skip
+
+
+def _beats(text: str, name: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """When the beats are, in seconds, and which of them begin bars."""
+    try:
+        rows = np.array([[float(word) for word in line.split()] for line in text.splitlines() if line.strip()])
+        times, marks = rows[:, 0], np.flatnonzero(rows[:, -1] > 0)
+    except (ValueError, IndexError):
+        raise BadRequest(f"{name} has beats that are no numbers") from None
+    if len(marks) < 2 or (np.diff(times) <= 0).any():
+        raise BadRequest(f"{name} has beats out of order, or no two bars")
+    if marks[0] > marks[1] - marks[0] or not set(np.diff(marks).tolist()) <= {2, 3, 4, 6}:
+        raise BadRequest(f"{name} has bars of other lengths than 2, 3, 4 and 6 beats")
+    return times, marks
+
+
+def _place(time: float, times: NDArray[np.float64]) -> Fraction:
+    """A time in beats from the first one, to the nearest step; before the first and after the last at their speed."""
+    i = int(np.clip(np.searchsorted(times, time, side="right") - 1, 0, len(times) - 2))
+    return Fraction(round((i + (time - times[i]) / (times[i + 1] - times[i])) * STEPS), STEPS)
+
+
+def read_key(text: str) -> tuple[Key, ...]:
+    """The first key of "0.3 180.2 Gb:maj" lines; none where it is not understood."""
+    found = re.search(r"([A-G][#b]?):(maj|min)", text)
+    return (Key(ZERO, found[1], {"maj": "major", "min": "minor"}[found[2]]),) if found else ()
