@@ -89,6 +89,16 @@ def test_writing_step_by_step_draws_from_what_the_whole_pass_says(writer):
     assert torch.equal(out[0, :-1], notes[0, :-1])
 
 
+@pytest.mark.parametrize("lead", [1, 12, 30])
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_a_beginning_that_is_given_is_read_at_once_and_goes_on_as_if_it_had_been_written(writer, lead, guidance):
+    hidden, known = torch.full((2, 36, 4), HIDDEN), chorale.frame(36, 4, 16, 3)
+    surest = Sampling(temperature=0, guidance=guidance)
+    whole = chorale.write(writer, hidden, known, generator(), surest)
+    hidden[:, :lead] = whole[:, :lead]
+    assert torch.equal(chorale.write(writer, hidden, known, generator(), surest), whole)
+
+
 def test_guidance_counts_what_key_and_end_change(writer):
     """0 is as if they were not told; 3 adds three times what they change, foretold in one pass."""
     notes, known = piece(steps=24, rows=2), chorale.frame(24, 0, 16, key=3)

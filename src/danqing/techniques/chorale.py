@@ -233,15 +233,20 @@ def _shifted(notes: Tensor, holds: Tensor) -> tuple[Tensor, Tensor]:
     return F.pad(notes[:, :-1], (0, 0, 1, 0), value=HIDDEN), F.pad(holds[:, :-1], (0, 0, 1, 0))
 
 
+def _causal(length: int, reach: int, device: torch.device) -> Tensor:
+    """(T, T) bool: a step looks at itself and at those before it, as far as `reach`."""
+    steps = torch.arange(length, device=device)
+    apart = steps[:, None] - steps
+    return (apart >= 0) & (apart < reach)
+
+
 class Writer(Model):
     """Foretells every note from all earlier steps and the voices before it in its own step."""
 
     def forward(self, notes: Tensor, known: Frame) -> Tensor:
         """Logits of every note: notes (B, T, 4) int64 → (B, T, 4, CODES) float32."""
         before, holds = _shifted(notes, holding(notes))
-        steps = torch.arange(notes.shape[1], device=notes.device)
-        apart = steps[:, None] - steps
-        mask = (apart >= 0) & (apart < self.config.reach)
+        mask = _causal(notes.shape[1], self.config.reach, notes.device)
         x = self._enter(before, holds, known)
         state = self._through(x, mask, self._turns(x, x.shape[1]))
         logits: list[Tensor] = [state] * VOICES
@@ -427,7 +432,14 @@ def write(
         known = known.joined(known.unknown())
     past, turns = Past(model.config.reach), model._turns(model.voice, t)
     before, holds = torch.full((b, 1, VOICES), HIDDEN), torch.zeros(b, 1, VOICES, dtype=torch.int64)
-    for step in range(t):
+    lead = int(fixed.all(2).all(0).long().cumprod(0).sum())  # steps that are there in every piece: read in one go
+    if lead:
+        held = holding(out[:, :lead])
+        heard, since = (x.repeat(1 + guided, 1, 1).to(device) for x in _shifted(out[:, :lead], held))
+        entered = model._enter(heard, since, known.cut(slice(lead)))
+        model._through(entered, _causal(lead, model.config.reach, device), turns[:, :lead], past)
+        before, holds = out[:, lead - 1 : lead], held[:, -1:]
+    for step in range(lead, t):
         here = known.cut(slice(step, step + 1))
         heard, since = (x.repeat(1 + guided, 1, 1).to(device) for x in (before, holds))
         entered = model._enter(heard, since, here)
