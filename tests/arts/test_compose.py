@@ -283,7 +283,7 @@ def test_a_copy_is_drawn_again_and_then_refused(catalog: Catalog):
         ({"infill": Path("a.mid"), "harmonize": Path("b.mid"), "bars_range": "1:2"}, "--harmonize and --infill"),
         ({"harmonize": Path("a.mid"), "bars": 8}, "--bars is 8"),
         ({"harmonize": Path("a.mid"), "mood": "sad"}, "--mood was given"),
-        ({"harmonize": Path("a.mid"), "style": "folk"}, "folk has one voice"),
+        ({"harmonize": Path("a.mid"), "style": "folk"}, "does not go with --style folk; it goes with --style chorale"),
     ],
 )
 def test_what_cannot_be_met_is_refused_before_any_work(fields: dict[str, Any], message: str):

@@ -316,6 +316,5 @@ def _check_together(request: Compose) -> None:
     if request.manner and request.task not in STYLES[request.manner].tasks:
         able = [style for style, entry in STYLES.items() if request.task in entry.tasks]
         raise BadRequest(
-            f"{name} and --style {request.style}: {request.manner} has one voice; "
-            f"it goes with --style {' or '.join(able)}"
+            f"{name} does not go with --style {request.style}; it goes with --style {' or '.join(able)}"
         )
