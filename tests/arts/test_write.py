@@ -23,6 +23,7 @@ from danqing.catalog.styles import Styles
 from danqing.compute import checkpoint, device
 from danqing.encode import meter
 from danqing.encode import origins as encoded
+from danqing.encode.cast import ROLES
 from danqing.encode.prosody import Prosody
 from danqing.encode.script import to_simplified, to_traditional
 from danqing.encode.text import Characters, Pieces
@@ -45,7 +46,7 @@ hardware = "none"
 seed = 0
 """
 SPRING = "国破山河在，城春草木深。\n感时花溅泪，恨别鸟惊心。\n烽火连三月，家书抵万金。\n白头搔更短，浑欲不胜簪。"
-KINDS = ("story", "prose", "verse", "script", "opening")
+KINDS = ("story", "prose", "verse", "script", "opening", "ending")
 
 
 def vocabulary() -> Characters:
@@ -53,7 +54,7 @@ def vocabulary() -> Characters:
     poem = ["五绝", "七绝", "五律", "七律", "古诗", "词", "对联", "唐", "宋", "level", "oblique", "mask", "poet:李白"]
     known = sorted(c for c in Prosody.load().characters() if to_simplified(to_traditional(c)) == c)
     chars = [*"，。！？、；：“”《》\n", *known]
-    return Characters(chars, [f"<{name}>" for name in (*poem, *KINDS)])
+    return Characters(chars, [f"<{name}>" for name in (*poem, *KINDS)] + [*ROLES])
 
 
 def ship(root: Path, name: str, tensors: dict[str, Any], header: dict[str, Any]) -> None:
@@ -82,9 +83,12 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     words = {"topics": ["明月", "秋", "月"], "themes": ["边塞", "欢喜"]}
     ship(root, writers.POET, *model(chars, **words))
     ship(root, writers.REVISER, *model(chars, causal=False))
-    ship(root, writers.STORY["zh"], *model(chars, topics=["狐", "月"]))
-    pieces = Pieces.learn(["a fox wanted the moon. it ran and ran, far away."] * 4, 300, [f"<{k}>" for k in KINDS])
-    ship(root, writers.STORY["en"], *model(pieces, topics=["fox", "moon"]))
+    people = {"people": {"书生": True, "老人": True, "宋江": False}, "companions": {"书生": ["老人"]}}
+    ship(root, writers.STORY["zh"], *model(chars, topics=["狐", "月"], **people))
+    tale = ["a fox wanted the moon. it ran and ran, far away. the wolf and the king saw it."] * 4
+    pieces = Pieces.learn(tale, 320, [*(f"<{k}>" for k in KINDS), *ROLES])
+    people = {"people": {"fox": True, "wolf": True, "king": True}, "companions": {"fox": ["wolf"]}}
+    ship(root, writers.STORY["en"], *model(pieces, topics=["fox", "moon"], **people))
     poems = [forms.verses(SPRING), forms.verses("床前明月光，疑是地上霜。举头望明月，低头思故乡。")]
     lines = encoded.hashes([line for poem in poems for line in poem])
     parts = {"lines": lines, "runs": encoded.runs(poems), "verse": lines[:0]}
@@ -238,6 +242,17 @@ def test_a_story_has_the_length_asked_for_and_goes_on_from_its_start(make: Calla
     (story,) = make(form="story", start="从前有一只狐。", length=50)
     assert story.text.startswith("从前有一只狐。")
     assert story.language == "zh"
+
+
+def test_those_of_the_plot_are_in_a_story_and_whom_they_may_meet_and_nobody_else(make: Callable[..., list[Writing]]):
+    (story,) = make(form="story", language="en", topic="a fox who wanted the moon", length=120)
+    rest = story.text.partition("moon.")[2]
+    assert " fox" in rest or " wolf" in rest
+    assert " king" not in rest
+    (story,) = make(form="story", topic="书生夜遇女鬼", length=150)
+    rest = story.text.partition("女鬼。")[2]
+    assert sum(name in rest for name in ("书生", "女鬼", "老人")) >= 2
+    assert "宋江" not in rest
 
 
 @pytest.mark.parametrize(("form", "lines"), [("haiku", 3), ("quatrain", 4), ("sonnet", 14)])
