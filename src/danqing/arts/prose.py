@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from danqing.techniques.decoding import Sample, Sampling
 
 WAYS, SENTENCE_TOKENS = 8, 90  # how many ways to go on are compared, of how many tokens at most
-TEMPERATURE = 0.9
+TEMPERATURE = 0.8
 REPETITION = 0.5  # what a token that stands there already loses of its logit: it keeps small models from circling
 KEYWORDS = 5
 COMPANY = 3  # people in a story where the plot has fewer
@@ -174,6 +174,7 @@ def _people(desk: Desk, writer: Writer, plot: str, kind: str, number: int) -> tu
         return ()
     names = plots.who(plot, people, desk.request.tongue)[: len(ROLES)]
     others = plots.company(names, writer.about.get("companions", {}))
+    others = others[:4]
     order = torch.randperm(len(others), generator=seeds.generator(desk.seed, stream=50 + number)).tolist()
     return (*names, *[others[i] for i in order][: max(0, COMPANY - len(names))])
 
