@@ -315,6 +315,4 @@ def _check_together(request: Compose) -> None:
             raise BadRequest(f"{name} keeps the metre and mood of the piece, and --{flag} was given; leave one out")
     if request.manner and request.task not in STYLES[request.manner].tasks:
         able = [style for style, entry in STYLES.items() if request.task in entry.tasks]
-        raise BadRequest(
-            f"{name} does not go with --style {request.style}; it goes with --style {' or '.join(able)}"
-        )
+        raise BadRequest(f"{name} does not go with --style {request.style}; it goes with --style {' or '.join(able)}")
