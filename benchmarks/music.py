@@ -205,7 +205,7 @@ def harmonise(bench: Bench) -> dict[str, object]:
             ours.append(judge.appraise(work.content))
             theirs.append(judge.appraise(whole))
     bars = sum(report.bars for report in theirs)
-    found: dict[str, object] = {"melodies": len(chosen), "bars": bars, "filler": "chorale_orderless" in _installed()}
+    found: dict[str, object] = {"melodies": len(chosen), "bars": bars}
     rates = {}
     for label, reports in (("ours", ours), ("bach", theirs)):
         faults = Counter(fault.rule for report in reports if report.rules for fault in report.rules.faults)

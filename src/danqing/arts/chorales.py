@@ -1,9 +1,9 @@
 """Music for four voices in the manner of Bach's chorales: new, gone on with, over a melody, with bars written anew.
 
 New music is written step after step (`techniques.chorale.write`), several drafts side by side; the one that breaks the
-fewest rules of `appraisal.counterpoint` for each bar is kept. Gaps, whole voices or passages, are filled by Gibbs
-sampling (`techniques.chorale.fill`). What a person gave is put together again from their own notes: no grid, no
-transposition for the network's sake ever touches them.
+fewest rules of `appraisal.counterpoint` for each bar is kept; voices under a melody likewise. Passages between others
+are filled by Gibbs sampling (`techniques.chorale.fill`). What a person gave is put together again from their own notes:
+no grid, no transposition for the network's sake ever touches them.
 """
 
 from __future__ import annotations
@@ -182,22 +182,37 @@ def _fill(
 ) -> Codes:
     """The gaps of several pieces filled: codes (B, T, 4), open_ (T, 4). Returns (B, T, 4).
 
-    By the model that sees both sides of a gap; where it is not installed by the one that writes from left to right,
-    which hears what is there when it comes to it.
+    By the model that sees both sides of a gap; where it is not installed by `_follow`.
     """
+    if not desk.has(composers.ORDERLESS):
+        desk.note("written from left to right: the model that sees both sides of a gap is not installed")
+        return _follow(desk, codes, open_, frame, key, stage, ranges)
+    notes, known, sampling = _gaps(desk, codes, open_, frame, key, replace(chorale.FILLING, ranges=ranges))
+    model = desk.model(composers.ORDERLESS)
+    return _numbers(chorale.fill(model, notes, known, desk.generator, sampling, desk.step(stage)))
+
+
+def _follow(
+    desk: Desk,
+    codes: Codes,
+    open_: NDArray[np.bool_],
+    frame: Frame,
+    key: Key,
+    stage: str,
+    ranges: Ranges = grids.RANGES,
+) -> Codes:
+    """The same by the model that writes from left to right, which hears what is there when it comes to it."""
+    notes, known, sampling = _gaps(desk, codes, open_, frame, key, replace(chorale.WRITING, ranges=ranges))
+    model = desk.model(composers.CHORALE)
+    return _numbers(chorale.write(model, notes, known, desk.generator, sampling, desk.step(stage)))
+
+
+def _gaps(
+    desk: Desk, codes: Codes, open_: NDArray[np.bool_], frame: Frame, key: Key, usual: chorale.Sampling
+) -> tuple[torch.Tensor, chorale.Frame, chorale.Sampling]:
     notes = torch.from_numpy(np.where(open_, HIDDEN, codes))
     known = chorale.frame(frame.length, frame.pickup, frame.bar, grids.key_number(key))
-    both = desk.has(composers.ORDERLESS)
-    usual = chorale.FILLING if both else chorale.WRITING
-    chosen = replace(usual, temperature=desk.request.temperature or usual.temperature, ranges=ranges)
-    if both:
-        return _numbers(
-            chorale.fill(desk.model(composers.ORDERLESS), notes, known, desk.generator, chosen, desk.step(stage))
-        )
-    desk.note("written from left to right: the model that sees both sides of a gap is not installed")
-    return _numbers(
-        chorale.write(desk.model(composers.CHORALE), notes, known, desk.generator, chosen, desk.step(stage))
-    )
+    return notes, known, replace(usual, temperature=desk.request.temperature or usual.temperature)
 
 
 def _numbers(notes: torch.Tensor) -> Codes:
@@ -253,7 +268,7 @@ def _set(desk: Desk, tune: sources.Melody, keep: Callable[[Codes, Frame], None])
     parts = (Part(name, CHOIR), *(Part(voice, CHOIR) for voice in VOICES[1:]))
 
     def draw() -> list[Score]:
-        filled = _fill(desk, np.repeat(codes[None], FILLED, 0), open_, frame, key, "harmonising")
+        filled = _follow(desk, np.repeat(codes[None], FILLED, 0), open_, frame, key, "harmonising")
         found = []
         for one in filled:
             pitches = grids.pitches_of(one)
