@@ -1,6 +1,6 @@
 """Stories, scripts, free verse and English poems, by the story models.
 
-A story grows sentence by sentence, a script line by line: eight ways to go on are written side by side, and the one
+A story grows sentence by sentence, a script line by line: twelve ways to go on are written side by side, and the one
 goes on that keeps to the topic and says something new; it is shown as it is written. A text given with --start stands
 first, unchanged; a plot given as --topic becomes the first sentence, and everything after it has read it. The people of
 a plot take the roles of the model (`encode.cast`); they may meet somebody, and nobody else comes in. The last part of a
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from danqing.arts.writers import Desk, Writer
     from danqing.techniques.decoding import Sample, Sampling
 
-WAYS, SENTENCE_TOKENS = 8, 90  # how many ways to go on are compared, of how many tokens at most
+WAYS, SENTENCE_TOKENS = 12, 90  # how many ways to go on are compared, of how many tokens at most
 TEMPERATURE = 0.8
 REPETITION = 0.5  # what a token that stands there already loses of its logit: it keeps small models from circling
 KEYWORDS = 5
@@ -41,7 +41,8 @@ ROUNDS, METERED = 6, 500  # batches of poems in a form at most; tokens of one
 TOPIC_WORTH, FAULT_COST = 0.5, 0.2  # what a candidate's likelihood is worth against its topic and the judge's doubts
 # Of a sentence: likelier than LIKELY is no better; a share of words that stood in the last RECENT characters already, a
 # speaker who goes on speaking, a sentence that was cut off cost so much.
-LIKELY, RECENT, STALE_COST, CUT_COST = -2.2, 400, 1.5, 1.0
+LIKELY, RECENT, STALE_COST, CUT_COST = -1.6, 400, 1.5, 1.0
+LONG, LONG_COST = {"en": 22, "zh": 60}, 0.5  # words, characters of a sentence; what as many again cost
 TALK, TALK_COST = 160, 0.3  # speech where there was speech in the last characters already
 SEEN = 150  # tokens of what was written last that are read again, after the first sentence
 ENDING = 0.6  # share of the length from which on an ending is asked for
@@ -207,7 +208,7 @@ def keywords(desk: Desk, writer: Writer, language: str) -> tuple[str, ...]:
             raise BadRequest(f"--topic {text!r} is {given} and the text {_called(language)}; name it in one language")
     known = frozenset(writer.about.get("topics", ()))
     if language == "en":
-        found = [_taught(word, known) for word in re.findall(r"[a-z]{3,}", text.lower())]
+        found = [_taught(word, known) for word in re.findall(r"[a-z]{3,}", text.lower()) if word not in STOP]
         mood = [MOODS[MOODS_ZH.get(desk.request.mood, desk.request.mood)][1]] if desk.request.mood else []
         return tuple(dict.fromkeys(word for word in [*found, *mood] if word))[:KEYWORDS]
     simple = desk.words(text)
@@ -274,6 +275,9 @@ def _told(desk: Desk, writer: Writer, plan: _Plan, number: int) -> str:
     sampling, end = _sampling(desk, plan.language, writer), writer.end
     people = Others(v, writer.about.get("people", {}) if plan.controls.cast else ())
     never = writer.never - {v.id(role) for role in ROLES[: len(v.names)]}
+    if plan.language == "en" and v.names:
+        opened = v.encode(" '")  # speech stands between double marks, as in what it has read
+        never |= frozenset(opened if len(opened) == 1 else ())
     told = _Teller(desk, plan, number)
     desk.tools.on_step(Step(0, plan.tokens, "beginning"))
     parts: list[tuple[int, ...]] = []  # sentences
@@ -331,8 +335,17 @@ def _worth(way: Sample, text: str, before: str, plan: _Plan) -> float:
         crowded = len(set(cast)) >= SPEAKERS_MOST and name not in cast
         worth -= SPEAKER_COST * (name == cast[0] or crowded)
     elif plan.cast.names:
+        length = len(text.split()) if plan.language == "en" else len(text)
+        worth -= LONG_COST * max(0.0, length / LONG[plan.language] - 1)
+        worth -= SPEAKER_COST * _same_first(text, before, plan.cast.names)
         worth -= TALK_COST * bool(re.search('["“]', text) and re.search('["“]', before[-TALK:]))
     return worth - CUT_COST * (not way.finished or not _balanced(text))
+
+
+def _same_first(text: str, before: str, names: Sequence[str]) -> bool:
+    """Whether a sentence begins with the person with whom the one before it began."""
+    last = next((part for part in reversed(SENTENCE.split(before)) if part.strip()), "")
+    return any(text.lstrip().startswith(name) and last.lstrip().startswith(name) for name in names)
 
 
 def _balanced(text: str) -> bool:
