@@ -325,6 +325,28 @@ def test_stopping_leaves_nothing(photo: Path, painting: Path, home: Path, number
     assert Shelf().count() == 0
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize("swallowed", ["pass", "raise SystemError('a library made another error of it')"])
+def test_a_ctrl_c_that_was_swallowed_stops_the_next_step(photo: Path, painting: Path, home: Path, swallowed: str):
+    program = SLOW.replace(
+        "        time.sleep(0.02)",
+        f"""
+        try:
+            time.sleep(0.02)
+        except KeyboardInterrupt:
+            {swallowed}
+""",
+    )
+    argv = ["stylize", str(photo), "--style", str(painting), "-o", "out.png"]
+    process = subprocess.Popen([sys.executable, "-c", program, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"begun\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err.decode().splitlines()[-1] == "danqing: stopped; nothing was left half-written"
+
+
 # --- what there is ----------------------------------------------------------------------------------------------------
 
 

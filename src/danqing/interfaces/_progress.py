@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from danqing.artwork.request import OnStep, Step
 from danqing.errors import Cancelled
+from danqing.interfaces import _stop
 
 PREVIEW_EVERY_S = 2.0
 LINE_EVERY_S = 15.0  # where no bar can be drawn
@@ -71,6 +72,8 @@ class Watch:
 
     def step(self, step: Step) -> None:
         """Move the bar; draw the preview if it is time to; pass a row of a text on."""
+        if _stop.asked.is_set():
+            raise KeyboardInterrupt
         if step.line is not None and self._say is not None:
             self._bar.stop()  # the text has begun: it needs no bar any more
             self._say(step.line)

@@ -29,6 +29,7 @@ from typer.exceptions import TyperException
 from danqing import arts
 from danqing.arts import Flag
 from danqing.errors import BadRequest, Cancelled, DanqingError
+from danqing.interfaces import _stop
 from danqing.interfaces._flags import parameters, request_from, with_signature
 
 HELP = "Danqing 丹青: an AI art studio for this machine. Every work is kept on the shelf: danqing gallery."
@@ -585,7 +586,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a list has seen enough: danqing gallery | head
         sys.stdout = None  # or Python complains once more when it closes it
         return 0
-    except Exception as error:  # a mistake of ours, or of the machine: disk full, no memory
+    except Exception as error:  # a mistake of ours, or of the machine: no memory
+        if _stop.asked.is_set():
+            return _fail(Cancelled("stopped; nothing was left half-written"), given, error)
         words = " ".join(str(error).split()) or type(error).__name__
         return _fail(
             DanqingError(f"{type(error).__name__}: {words}. The traceback: the same with --debug"), given, error
@@ -595,18 +598,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 @contextlib.contextmanager
 def _stoppable() -> Iterator[None]:
     """While this lasts, being asked to end (SIGTERM) is the same as Ctrl-C: everything is cleaned up on the way out."""
+    _stop.asked.clear()
     if threading.current_thread() is not threading.main_thread():  # only there may Python set a signal's handler
         yield
         return
 
     def stop(number: int, frame: object) -> None:
+        _stop.asked.set()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _hoist(argv: list[str]) -> list[str]:
