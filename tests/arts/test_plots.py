@@ -48,6 +48,9 @@ PEOPLE = {"fox": True, "crow": True, "king": True, "Alice": False, "宋江": Fal
         ("Anna and the king", ["Anna", "king"]),
         ("The King's daughter Anna", ["King", "Anna"]),
         ("moon", []),
+        ("Winter is coming", []),
+        ("Maria finds a ring", ["Maria"]),
+        ("The Lighthouse Keeper and the King", ["keeper", "king"]),
     ],
 )
 def test_who_an_english_plot_is_about(plot, names):

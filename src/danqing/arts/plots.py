@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Mapping, Sequence
 
-from danqing.encode import cast
+from danqing.encode import cast, english
 
 # Words that no verb follows, so that what stands after them in -s or -ed is a noun or an adjective.
 LINKS = frozenset(
@@ -62,12 +63,24 @@ def who(plot: str, people: Mapping[str, bool], language: str) -> list[str]:
         named = re.search(r"的([\u4e00-\u9fff]{1,4})$", plot.strip("。！？ "))
         return found or ([named[1]] if named and first_sentence(plot, "zh") else [])
     words = re.findall(r"[A-Za-z-]+", plot)
-    names = [word for word in words[1:] if word[0].isupper() and word.lower() not in people]
-    if words and words[0][0].isupper() and words[0].lower() not in (*LINKS, "my", "one") and words[0] not in names:
-        names += [words[0]] if len(words) > 1 and words[0].lower() not in people else []
-    heads = [head] if (head := _head(plot)) else []
+    ordinary = {*_words(), *people, *LINKS}  # has a capital only because a plot or title begins so
+    names = [
+        word
+        for before, word in itertools.pairwise(["", *words])
+        if len(words) > 1
+        and word[0].isupper()
+        and word.lower() not in ordinary
+        and before.lower() not in ("a", "an", "the")
+    ]
+    heads = [head] if not names and (head := _head(plot)) else []
     known = cast.known_among(plot, {*(name for name, common in people.items() if common), *names, *heads}, "en")
     return list(dict.fromkeys(known))
+
+
+@functools.cache
+def _words() -> frozenset[str]:
+    """The words of the English lexicon, in small letters."""
+    return frozenset(word for listed in english.table()["words"].values() for word in listed.split())
 
 
 def _head(plot: str) -> str:

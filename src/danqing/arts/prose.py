@@ -36,7 +36,7 @@ WAYS, SENTENCE_TOKENS = 12, 90  # how many ways to go on are compared, of how ma
 TEMPERATURE = 0.8
 REPETITION = 0.5  # what a token that stands there already loses of its logit: it keeps small models from circling
 KEYWORDS = 5
-COMPANY = 3  # people in a story where the plot has fewer
+COMPANY, COMPANIONS = 3, 4  # people in a story where the plot has fewer; how many of the likeliest they are drawn from
 ROUNDS, METERED = 6, 500  # batches of poems in a form at most; tokens of one
 TOPIC_WORTH, FAULT_COST = 0.5, 0.2  # what a candidate's likelihood is worth against its topic and the judge's doubts
 # Of a sentence: likelier than LIKELY is no better; a share of words that stood in the last RECENT characters already, a
@@ -174,8 +174,7 @@ def _people(desk: Desk, writer: Writer, plot: str, kind: str, number: int) -> tu
     if kind != "story" or not people or not writer.vocabulary.has(ROLES[0]):
         return ()
     names = plots.who(plot, people, desk.request.tongue)[: len(ROLES)]
-    others = plots.company(names, writer.about.get("companions", {}))
-    others = others[:4]
+    others = plots.company(names, writer.about.get("companions", {}))[:COMPANIONS]
     order = torch.randperm(len(others), generator=seeds.generator(desk.seed, stream=50 + number)).tolist()
     return (*names, *[others[i] for i in order][: max(0, COMPANY - len(names))])
 

@@ -66,7 +66,7 @@ def train(config: Any, root: Path, run: Run, on_step: OnStep) -> dict[str, float
 
 
 def taught(config: Any, book: Repertoire, words: Characters, run: Run, on_step: OnStep) -> dict[str, float]:
-    """Train on windows of these pieces and save: what `piano`, `pop` and `jazz` have in common."""
+    """Train on windows of these pieces and save: what `piano` and `pop` have in common."""
     torch.manual_seed(config.seed)
     about = sequence.Config(
         len(words), config.width, config.depth, config.heads, config.context, dropout=config.dropout
