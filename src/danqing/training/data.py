@@ -93,6 +93,13 @@ class Pixels:
         if not self.pixels:
             raise BadRequest(f"none of the {len(entries)} pictures can be read; the first is {entries[0].path}")
 
+    @classmethod
+    def of(cls, entries: Sequence[Entry], pixels: Sequence[NDArray[np.uint8]]) -> Pixels:
+        """Pictures that are in memory already, (H, W, 3) uint8 each."""
+        made = cls.__new__(cls)
+        made.broken, made.entries, made.pixels = [], list(entries), list(pixels)
+        return made
+
     def __len__(self) -> int:
         return len(self.pixels)
 
