@@ -100,6 +100,30 @@ def stylize(
     return create(Stylize(Path(photo), tuple(map(str, several)), **options), on_step=on_step, shelf=shelf)
 
 
+def paint(
+    prompt: str | None = None, *, on_step: OnStep = ignore, shelf: Shelf | None = None, **options: Any
+) -> Creation:
+    """A painting from words, from a style, or from the colours of another picture.
+
+    prompt: what it shows, 中文 or English; a scene of chance unless given. options: the other fields of
+    `danqing.arts.paint.Paint`: style, size, like, seed. For several at once: `create_all(Paint(…, count=4))`.
+    """
+    from danqing.arts.paint import Paint
+
+    options = {name: Path(value) if name == "like" and value else value for name, value in options.items()}
+    return create(Paint(prompt, **options), on_step=on_step, shelf=shelf)
+
+
+def sketch(drawing: str | Path, *, on_step: OnStep = ignore, shelf: Shelf | None = None, **options: Any) -> Creation:
+    """A drawing, a colour layout or a map of regions turned into a painting.
+
+    options: the other fields of `danqing.arts.sketch.Sketch`: prompt, style, size, draft, seed.
+    """
+    from danqing.arts.sketch import Sketch
+
+    return create(Sketch(Path(drawing), **options), on_step=on_step, shelf=shelf)
+
+
 def write(*, on_step: OnStep = ignore, shelf: Shelf | None = None, **options: Any) -> Creation:
     """A poem, a couplet, a story or a script.
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # Verb, which is also the module here → its request's class.
 REQUESTS: Mapping[str, str] = {  # what comes back is a work, or several
     "stylize": "Stylize",
+    "paint": "Paint",
+    "sketch": "Sketch",
     "write": "Write",
     "compose": "Compose",
 }

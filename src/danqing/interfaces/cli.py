@@ -88,6 +88,9 @@ class KeepingMusic:
 KEEPING: dict[str, type[Any]] = {"picture": Keeping, "text": KeepingText, "music": KeepingMusic}  # by the art's media
 
 
+TELLING = ("compose", "paint", "sketch")  # the verbs whose remarks on a work are for people
+
+
 @dataclass(frozen=True)
 class Voice:
     """How one run speaks: to people or to programs."""
@@ -175,7 +178,7 @@ def make(voice: Voice, request: object, keeping: Keeping | KeepingText | Keeping
             if media == "text":
                 _tell_text(voice, work, facts["path"], seconds)
                 continue
-            for remark in work.provenance.notes if media == "music" else ():
+            for remark in work.provenance.notes if work.verb in TELLING else ():
                 voice.note(remark)
             voice.say(facts["path"])
             voice.note(f"{work.title}, {_size(work)}, seed {work.seed}, {seconds:.1f} s, on the shelf: {work.id}")

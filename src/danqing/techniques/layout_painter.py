@@ -87,6 +87,8 @@ class LayoutPainter(nn.Module):
         self.going_up = nn.ModuleList(self._blocks(w, n) for w, n in zip(widths[:-1], config.blocks, strict=False))
         self.end = nn.Conv2d(widths[0], 3 * FOLD**2, 3, padding=1)
         nn.init.normal_(self.end.weight, std=1e-3)
+        assert self.end.bias is not None
+        nn.init.zeros_(self.end.bias)
 
     def _blocks(self, width: int, count: int) -> nn.ModuleList:
         return nn.ModuleList(Block(width, self.config.code) for _ in range(count))

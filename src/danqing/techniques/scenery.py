@@ -108,7 +108,8 @@ class _Stage:
     def lit(self, colour: Tensor | Rgb, depth: float = 0.0) -> Tensor:
         """A colour in this light, `depth` from 0 (near) to 1 (far): the farther, the more air lies before it."""
         near = torch.as_tensor(colour) * self.tint * self.air.strength
-        return torch.lerp(near, self.far, depth * _HAZE.get(self.weather, 0.5))
+        nearer = depth**0.5 if self.weather == "fog" else depth  # in fog the air is thick close by
+        return torch.lerp(near, self.far, nearer * _HAZE.get(self.weather, 0.5))
 
     def textured(self, colour: Tensor, *by: Tensor) -> Tensor:
         """A colour (3,) made lighter and darker by maps (H, W) around 0: (3, H, W)."""
@@ -134,6 +135,33 @@ def compose(scene: Scene, height: int, width: int, generator: torch.Generator) -
     return stage.canvas.colours.clamp(0, 1)[None], stage.canvas.labels
 
 
+def wash(shares: Tensor, names: Sequence[str], scene: Scene, generator: torch.Generator) -> Tensor:
+    """A map of regions in the colours of a scene's light. Returns (1, 3, H, W) float32 sRGB in [0, 1].
+
+    shares (R, H, W) in [0, 1]: how much of each pixel each region has; names: the regions, of REGIONS.
+    """
+    height, width = shares.shape[1:]
+    stage = _Stage(scene, Canvas(height, width, generator))
+    canvas = stage.canvas
+    sky = shares[list(names).index("sky")] if "sky" in names else torch.zeros(height, width)
+    rows = torch.nonzero(sky.mean(1) > 0.2)
+    horizon = (int(rows[-1]) + 1) / height if len(rows) else 0.5
+    _sky(stage, horizon)
+    ground = {"tree": _LEAVES[stage.season], "ground": _GRASS[stage.season], "water": (0.24, 0.40, 0.50)}
+    usual: dict[str, Rgb] = {
+        **{"cloud": (0.96, 0.96, 0.95), "light": stage.air.disc, "mountain": (0.42, 0.46, 0.50), **ground},
+        **{"snow": _SNOW, "sand": _SAND, "building": (0.80, 0.66, 0.54), "boat": (0.34, 0.23, 0.18)},
+        **{"flower": (0.86, 0.38, 0.46), "rock": _ROCK, "object": (0.70, 0.40, 0.24), "cloth": (0.72, 0.66, 0.56)},
+    }
+    for name, share in zip(names, shares, strict=True):
+        if name != "sky":
+            far = 0.6 if name == "mountain" else 0.15
+            colour = stage.lit(stage.colour(name, usual[name]), far if name not in ("light", "cloud") else 0.0)
+            canvas.lay(share, stage.textured(colour, 0.12 * canvas.noise(9, 6, 5)), _LABEL[name])
+    _tint(stage)
+    return canvas.colours.clamp(0, 1)[None]
+
+
 def _outdoors(scene: Scene) -> bool:
     return any(place != "still-life" for place in scene.places)
 
@@ -154,6 +182,9 @@ def _landscape(stage: _Stage) -> None:
         _settlement(stage, horizon)
     else:
         _open_land(stage, horizon)
+    if stage.weather == "fog":  # banks of it lie where land and sky meet
+        bank = torch.exp(-((canvas.y - horizon) / 0.2).square()) * torch.sigmoid(canvas.noise(4, 1.5, 4) + 1)
+        canvas.lay(0.6 * bank, stage.far)
     if stage.may("birds", 0.12) and stage.time != "night":
         _birds(stage, horizon)
     if stage.weather == "snow" and canvas.chance(0.7):
@@ -227,7 +258,8 @@ def _clouds(stage: _Stage, horizon: float) -> None:
     light = stage.colour("cloud", fair)
     if heavy and "cloud" not in stage.scene.colours:
         light = light * (0.62 if stage.weather == "storm" else 0.78)
-    above = torch.roll(field, max(1, canvas.height // 26), 0)  # what is above throws its shade
+    shift = max(1, canvas.height // 26)
+    above = torch.cat([field[:1].expand(shift, -1), field[:-shift]])  # what is above throws its shade
     shade = torch.sigmoid((above - field) * 2.4)
     dark = 0.66 * light + 0.26 * stage.zenith
     colour = torch.lerp(dark[:, None, None], light[:, None, None], shade[None])
@@ -592,16 +624,12 @@ def _near_trees(stage: _Stage, share: float) -> None:
     canvas = stage.canvas
     if not stage.may("tree", share) and not stage.has("blossom"):
         return
-    sides = [-1, 1] if canvas.chance(0.25) else [1 if canvas.chance(0.5) else -1]
-    for side in sides:
-        x = canvas.wide * (0.5 + side * canvas.uniform(0.28, 0.48))
+    sides = [-1, 1] if canvas.chance(0.2) else [1 if canvas.chance(0.5) else -1]
+    willows = stage.has(*WATERS) and stage.season in ("spring", "summer") and not stage.has("blossom")
+    for number, side in enumerate(sides):
+        x = canvas.wide * (0.5 + side * canvas.uniform(0.34, 0.5))
         foot, tall = canvas.uniform(0.86, 1.02), canvas.uniform(0.6, 0.95)
-        if (
-            stage.has(*WATERS)
-            and canvas.chance(0.3)
-            and stage.season in ("spring", "summer")
-            and not stage.has("blossom")
-        ):
+        if willows and not number and canvas.chance(0.3):
             _willow(stage, x, foot, tall)
         else:
             _tree(stage, x, foot, tall, -side * canvas.uniform(0.0, 0.22))
@@ -763,16 +791,35 @@ def _woods(stage: _Stage, horizon: float) -> None:
 
 
 def _settlement(stage: _Stage, horizon: float) -> None:
+    canvas = stage.canvas
     town = stage.has("town")
     _ground(stage, horizon)
     _treeline(stage, horizon + 0.015, 0.1, 0.55, 0.3)
     _houses(stage, horizon + 0.035, 11 if town else 6, 0.09, 0.4, town)
     _built(stage, horizon + 0.05, 0.3)
-    _houses(stage, horizon + 0.14, 7 if town else 4, 0.15, 0.12, town)
-    _path(stage, horizon + 0.08)
+    if town and canvas.chance(0.7):
+        _street(stage, horizon)
+    else:
+        _houses(stage, horizon + 0.14, 7 if town else 4, 0.15, 0.12, town)
+        _path(stage, horizon + 0.08)
     if stage.has("flowers", "garden"):
         _flowers(stage, horizon + 0.2, True)
-    _near_trees(stage, 0.5)
+    _near_trees(stage, 0.15 if town else 0.5)
+
+
+def _street(stage: _Stage, horizon: float) -> None:
+    """Two rows of houses that run toward a point on the horizon, the far ones first."""
+    canvas = stage.canvas
+    end = canvas.uniform(0.38, 0.62) * canvas.wide
+    road = stage.lit(_SNOW if stage.snowy else (0.62, 0.57, 0.52)) * (0.9 if stage.snowy else 1.0)
+    corners = [(end - 0.02, horizon + 0.03), (end + 0.02, horizon + 0.03), (end + 0.62, 1.02), (end - 0.62, 1.02)]
+    canvas.lay(canvas.polygon(corners), stage.textured(road, 0.1 * canvas.noise(20, 8, 4)), _LABEL["ground"])
+    for step in range(7):
+        near = (step / 6) ** 1.7
+        for side in (-1, 1):
+            x = end + side * (0.06 + 0.62 * near) * canvas.uniform(0.95, 1.1)
+            foot = horizon + 0.03 + 0.33 * near
+            _house(stage, x, foot, (0.06 + 0.22 * near) * canvas.uniform(0.85, 1.2), 0.5 * (1 - near), True)
 
 
 def _open_land(stage: _Stage, horizon: float) -> None:
