@@ -23,6 +23,7 @@ from danqing.errors import BadRequest
 
 SLOPE = 0.2  # of the leaky ReLU below 0
 FOLD = 2  # pixels of a side that make a place
+FINE = 16  # channels at full size
 MULTIPLE = 16  # sides of what the network is given; `paint` pads to it
 
 
@@ -85,7 +86,12 @@ class LayoutPainter(nn.Module):
         self.going_down = nn.ModuleList(self._blocks(w, n) for w, n in zip(widths, config.blocks, strict=True))
         self.up = nn.ModuleList(nn.Conv2d(b + a, a, 3, padding=1) for a, b in itertools.pairwise(widths))
         self.going_up = nn.ModuleList(self._blocks(w, n) for w, n in zip(widths[:-1], config.blocks, strict=False))
-        self.end = nn.Conv2d(widths[0], 3 * FOLD**2, 3, padding=1)
+        self.unfold = nn.Conv2d(widths[0], FINE * FOLD**2, 3, padding=1)
+        self.end = nn.Conv2d(FINE, 3, 3, padding=1)
+        # The four pixels of a place begin alike (Aitken et al. 2017), or they would show as a lattice.
+        kernel = torch.empty(FINE, widths[0], 3, 3)
+        nn.init.kaiming_normal_(kernel, a=SLOPE)
+        self.unfold.weight.data.copy_(kernel.repeat_interleave(FOLD**2, 0))
         nn.init.normal_(self.end.weight, std=1e-3)
         assert self.end.bias is not None
         nn.init.zeros_(self.end.bias)
@@ -118,7 +124,8 @@ class LayoutPainter(nn.Module):
             x = self.up[depth](F.leaky_relu(torch.cat([x, kept[depth]], 1), SLOPE))
             for block in self.going_up[depth]:  # type: ignore[attr-defined]
                 x = block(x, code, noise[depth])
-        change: Tensor = F.pixel_shuffle(self.end(F.leaky_relu(x, SLOPE)), FOLD)
+        fine = F.pixel_shuffle(self.unfold(F.leaky_relu(x, SLOPE)), FOLD)
+        change: Tensor = self.end(F.leaky_relu(fine, SLOPE))
         return layout + change
 
 
