@@ -67,7 +67,7 @@ class Explore:
             "samples: a sheet; interpolate: a video from picture to picture; mix: shapes of one with colours of "
             "another; truncate: from the average outward; project: find a given picture; directions: what changes "
             "most; edit: along them",
-            "samples|interpolate|mix|truncate|project|directions|edit",
+            "WHAT",
             argument=True,
         ),
     ]
@@ -446,6 +446,8 @@ def _search(job: _Job, target: Tensor, loss: Callable[[Tensor], Tensor]) -> tupl
 
 
 def _directions(job: _Job) -> Made:
+    import torch
+
     from danqing.artwork.sheet import Labels, arrange
 
     request, space = job.request, job.space
@@ -457,8 +459,6 @@ def _directions(job: _Job) -> Made:
         names = space.named()
         job.notes.append(f"names are kept in {space.names.name}")
     codes, _ = job.points(1)
-    import torch
-
     reach = torch.tensor(STEPS, dtype=torch.float32)
     moved = codes[None] + torch.einsum("s,d...->ds...", reach, axes)  # (D, S, …)
     shown = job.show(moved.flatten(0, 1).expand(-1, *codes.shape[1:]))

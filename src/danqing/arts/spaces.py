@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "weights.safetensors"  # in a run's folder
 BATCH = 16  # pictures made at a time
-DRAWN = 512  # latents that directions and spreads are taken from; 2048 gave the same first ten within a degree
+DRAWN = 512  # latents that directions and spreads are taken from
 SEEN = 16  # px, the side at which pictures are compared for directions: composition and colour, not grain
 LATENT = "latent"  # what a latent file says it is
 

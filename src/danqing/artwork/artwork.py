@@ -61,8 +61,14 @@ class Artwork:
         places = {path.with_name(path.stem + ending): data for ending, data in self.beside.items()}
         for place in (path, *places):
             files.check_output(place, force=force)  # before the encoding, which takes seconds for a large picture
-        data = self.encode(path.suffix, quality=quality)
-        for place, own in places.items():
-            files.write(own, place, force=force)
-        files.write(data, path, force=force)
+        places[path] = self.encode(path.suffix, quality=quality)  # last, so that it never stands without the others
+        written: list[Path] = []
+        try:
+            for place, data in places.items():
+                files.write(data, place, force=force)
+                written.append(place)
+        except BaseException:
+            for place in () if force else written:
+                place.unlink(missing_ok=True)
+            raise
         return path
