@@ -13,6 +13,7 @@ import toy_generators as toys
 from PIL import Image
 
 import danqing as package
+from danqing.arts import explore
 from danqing.artwork import image, video
 from danqing.artwork.shelf import Shelf
 from danqing.compute import checkpoint
@@ -66,6 +67,15 @@ def test_an_edit_keeps_its_latent_beside_it(danqing: Danqing):
     assert (
         danqing("explore", "styled.safetensors", "truncate", "--latent", "e.latent.safetensors", "-o", "t.png")[0] == 0
     )
+
+
+def test_a_projection_is_shown_while_it_is_searched(danqing: Danqing, photo: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(explore, "CANDIDATES", 2)
+    argv = ["explore", "styled.safetensors", "project", photo, "--steps", 2, "--starts", 1, "--preview", "now.png"]
+    code, out, _ = danqing(*argv, "-o", "p.png")
+    assert (code, out) == (0, "p.png\np.latent.safetensors\n")
+    assert image.read("now.png").width == 256
+    assert json.loads(danqing("gallery", "--json")[1])["works"][0]["title"] == "photo in styled"
 
 
 def test_one_call_in_python(home: Path):

@@ -404,23 +404,29 @@ def _search(job: _Job, target: Tensor, loss: Callable[[Tensor], Tensor]) -> tupl
 
     from danqing.artwork.request import Step
     from danqing.compute.seed import generator
+    from danqing.encode.image import resize, to_picture
     from danqing.techniques.latents import Search, project
 
     space, request, number = job.space, job.request, job.number
     chance = generator(request.seed)
     first = max(1, round(request.steps * BREADTH))
-    passed = 0
+    passed, latest = 0, target
 
     def of(codes: Tensor) -> Tensor:
-        full = codes if not space.styled else codes.expand(-1, depth, -1)
-        found = loss(space.pictures(full, number))
+        nonlocal latest
+        pictures = space.pictures(codes.expand(-1, depth, -1) if space.styled else codes, number)
+        latest = pictures.detach()
+        found = loss(pictures)
         if space.styled:
             return found
         length = codes.flatten(1).pow(2).mean(dim=1)  # about 1 for what is drawn
         return found + TOO_FAR * (length - 1).clamp_min(0).pow(2)
 
+    def preview() -> Picture:
+        return to_picture(resize(((latest[:1] + 1) / 2).clamp(0, 1), job.side(FRAME)))
+
     def told(step: Step) -> None:
-        job.tools.on_step(dataclasses.replace(step, done=passed + step.done, total=request.steps))
+        job.tools.on_step(dataclasses.replace(step, done=passed + step.done, total=request.steps, preview=preview))
 
     drawn = space.codes(range(request.seed, request.seed + CANDIDATES), number)
     depth = drawn.shape[1]
