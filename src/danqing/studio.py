@@ -154,6 +154,23 @@ def compose(*, on_step: OnStep = ignore, shelf: Shelf | None = None, **options: 
     return create(Compose(**options), on_step=on_step, shelf=shelf)
 
 
+def explore(
+    model: str | Path, what: str, *, on_step: OnStep = ignore, shelf: Shelf | None = None, **options: Any
+) -> Creation:
+    """What a trained generator can make: a sheet of samples, a walk, a mix, a given picture in its latent space.
+
+    model: a run's folder, a .safetensors file or the name of a shipped generator. what: samples, interpolate, mix,
+    truncate, project, directions or edit. options: the other fields of `danqing.arts.explore.Explore`.
+    """
+    from danqing.arts.explore import Explore
+
+    if isinstance(options.get("file"), str):
+        options["file"] = Path(options["file"])
+    if "latents" in options:
+        options["latents"] = tuple(map(Path, options["latents"]))
+    return create(Explore(str(model), what, **options), on_step=on_step, shelf=shelf)  # type: ignore[arg-type]
+
+
 def appraise(file: str | Path, *, on_step: OnStep = ignore, **options: Any) -> arts.Report:
     """What a text or a piece of music is: its form and the rules of it, kept or broken, what of it was there before.
 
