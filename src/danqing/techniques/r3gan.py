@@ -34,7 +34,7 @@ class Config:
     classes: int = 0  # that can be asked for; 0: none
     depth: int = 1  # residual blocks at each side
     expansion: int = 2  # of a block's channels inside
-    group: int = 16  # channels that a 3×3 convolution joins
+    group: int = 32  # channels that a 3×3 convolution joins, all where there are fewer; 16 is no faster on a CPU
     patch: int = 2  # px of a picture that the finest maps have one place for
 
     def __post_init__(self) -> None:
@@ -44,7 +44,7 @@ class Config:
             raise BadRequest("latent, width, depth, expansion and group are whole numbers of 1 or more")
         if self.patch not in (1, 2, 4) or self.size // self.patch < 4:
             raise BadRequest(f"patch is {self.patch}; it is 1, 2 or 4, and leaves maps of 4 px or more")
-        if self.width * self.expansion % self.group:
+        if self.width * self.expansion % min(self.group, self.width * self.expansion):
             raise BadRequest(
                 f"width {self.width} × expansion {self.expansion} cannot be split into groups of {self.group}"
             )
@@ -64,24 +64,13 @@ class Config:
         return self.depth * len(self.sides)
 
 
-def _conv(inputs: int, outputs: int, kernel: int, groups: int = 1, gain: float = 1.0) -> nn.Conv2d:
-    """A convolution without bias whose output has `gain` times the deviation of its input."""
-    conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
-    with torch.no_grad():
-        conv.weight.normal_(0, gain * (inputs // groups * kernel**2) ** -0.5)
+def _conv(inputs: int, outputs: int, kernel: int, groups: int = 1, gain: float = 1.0, bias: bool = False) -> nn.Conv2d:
+    """A convolution whose output has `gain` times the deviation of its input; a bias begins at 0."""
+    conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=bias)
+    nn.init.normal_(conv.weight, 0, gain * (inputs // groups * kernel**2) ** -0.5)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
     return conv
-
-
-class Activation(nn.Module):
-    """A bias and a leaky ReLU."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x (B, C, H, W), same shape back."""
-        return F.leaky_relu(x + self.bias[:, None, None], SLOPE)
 
 
 class Block(nn.Module):
@@ -92,10 +81,10 @@ class Block(nn.Module):
         inner = channels * config.expansion
         small = GAIN * config.blocks**-0.25  # L^(-1/(2m-2)) for L blocks of m = 3 convolutions
         self.body = nn.Sequential(
-            _conv(channels, inner, 1, gain=small),
-            Activation(inner),
-            _conv(inner, inner, 3, groups=inner // config.group, gain=small),
-            Activation(inner),
+            _conv(channels, inner, 1, gain=small, bias=True),
+            nn.LeakyReLU(SLOPE, inplace=True),
+            _conv(inner, inner, 3, groups=max(1, inner // config.group), gain=small, bias=True),
+            nn.LeakyReLU(SLOPE, inplace=True),
             _conv(inner, channels, 1, gain=0.0),
         )
 
