@@ -160,8 +160,8 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "r3gan": (
         "Pictures from noise by the modern baseline: relativistic loss, R1 and R2, residual nets",
-        {"family": "r3gan", "loss": "relativistic", "r1": 0.5, "r2": 0.5, "latent": 64, "width": 48, "batch": 32,
-         "beta1": 0.0, "beta2": 0.99, "augment": "adaptive", "decay": True},
+        {"family": "r3gan", "loss": "relativistic", "r1": 0.5, "r2": 0.5, "every": 4, "latent": 64, "width": 32,
+         "batch": 16, "beta1": 0.0, "beta2": 0.99, "augment": "adaptive", "decay": True},
     ),
 }  # fmt: skip
 

@@ -67,17 +67,17 @@ class Play:
             raise BadRequest(f"path and mixing are for stylegan; {self.family} has no styles: leave them at 0")
 
 
-class _Game:
+class Game:
     """The nets of one run and what a step does with them."""
 
-    def __init__(self, play: Play, config: Any, collection: pictures.Collection) -> None:
-        torch.manual_seed(play.seed)
+    def __init__(
+        self, play: Play, config: Any, nets: tuple[nn.Module, nn.Module], collection: pictures.Collection
+    ) -> None:
+        """nets: generator and discriminator, fresh, fp32; config: theirs, of which `latent` and `classes` are used."""
         self.play, self.config, self.collection = play, config, collection
         self.compute = device.choose()
         self.loss = gan.LOSSES[play.loss]
-        generator, discriminator = FAMILIES[play.family].build(config)
-        self.generator = engine.cast(generator, self.compute)
-        self.discriminator = engine.cast(discriminator, self.compute)
+        self.generator, self.discriminator = (engine.cast(net, self.compute) for net in nets)
         self.adaptive = augment.Adaptive(play.target, play.ramp)
         self.lengths = stylegan.PathLength()
         self._ahead: data.Prefetch[list[tuple[Tensor, Tensor | None]]] | None = None
@@ -253,7 +253,8 @@ def train(
     play: Play, config: Any, collection: pictures.Collection, run: Run, budget: engine.Budget, **how: Any
 ) -> Plain | Styled:
     """Train until the budget ends and save nothing yet. how: `on_step`. Returns the averaged generator's sampler."""
-    game = _Game(play, config, collection)
+    torch.manual_seed(play.seed)
+    game = Game(play, config, FAMILIES[play.family].build(config), collection)
     nets = engine.fit(run, game.trainee(), budget, play.seed, **how)
     nets["generator"].cpu()
     return game.sampler(nets)
