@@ -201,9 +201,9 @@ def train(
 
     chosen = recipes.get(recipe)
     begun = Run.at(Path(run)) if resume and (Path(run) / "run.json").exists() else None
-    own = begun.config if begun and begun.recipe == recipe else None
+    own = begun.config if begun and begun.recipe == chosen.name else None
     config = recipes.configure(chosen, settings or {}, own)
-    opened = Run.open(Path(run), recipe, dataclasses.asdict(config), resume, seed=config.seed, data=str(data))
+    opened = Run.open(Path(run), chosen.name, dataclasses.asdict(config), resume, seed=config.seed, data=str(data))
     return chosen.train(config, Path(data), opened, on_step)
 
 
