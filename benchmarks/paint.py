@@ -1,0 +1,267 @@
+"""Measures `paint`: what was asked against what was painted, over sixty fixed prompts (benchmarks/paint_prompts.toml).
+
+    python benchmarks/paint.py --data DIR [--count 60] [--size 512] [--out FOLDER] [--json]
+
+DIR holds `paintings` and `photos` (of which nothing is used but for the judges). The first result of each prompt, seed
+1, is painted, judged and, with --out, laid on a contact sheet.
+
+colours  the asked colour in the asked region: the mean over the pixels that the underpainting labels with the region
+         is nearer to the asked colour than to any of the eleven others, in OKLab, or has its hue within 25°.
+scene    a classifier trained on photographs only (forest, mountain, sea, glacier, town), in the space of the frozen
+         backbone; its own accuracy on held-out photographs is printed beside it.
+style    a classifier trained on real paintings only, for seven styles; the asked one among its first three; its
+         accuracy on held-out paintings beside it.
+apart    mean pairwise distance of four seeds of ten prompts, in the same space, and that of real paintings.
+speed    seconds for one painting, models loaded; the first pass of `sketch` at 256 px.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from danqing.arts import Tools, brushwork, paint
+from danqing.arts.paint import Paint
+from danqing.artwork.image import write
+from danqing.catalog import styles
+from danqing.compute import device
+from danqing.compute.seed import generator
+from danqing.encode import scenes
+from danqing.encode.image import resize, to_oklab, to_picture, to_tensor
+from danqing.recipes import shipped
+from danqing.techniques import scenery
+from danqing.training import data
+
+SCENES = {
+    "forest": "forest",
+    "mountain": "mountain",
+    "sea": "sea",
+    "glacier": "glacier",
+    "buildings": "town",
+    "street": "town",
+}
+STYLES = ("impressionism", "tonalism", "ukiyo-e", "shin-hanga", "divisionism", "symbolism", "realism")
+LAYERS = ("relu2_1", "relu3_1", "relu4_1", "relu5_1")
+SIDE = 192  # px, of what the judges see
+COLOURFUL = 0.035  # OKLab chroma below which a colour has no hue
+Result = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="a folder with `paintings` and `photos`")
+    parser.add_argument("--count", type=int, default=60, help="of the prompts")
+    parser.add_argument("--size", type=int, default=512, help="px, longer side")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="a folder for the pictures and their contact sheet")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    options = parser.parse_args()
+    prompts = tomllib.loads(Path(__file__).with_name("paint_prompts.toml").read_text("utf-8"))["prompts"][
+        : options.count
+    ]
+    tools = Tools(device.choose(), styles.shipped())
+    made = [one(prompt, options, tools) for prompt in prompts]
+    judges = Judges(options.data)
+    result = {
+        **colour_figures(prompts, made),
+        **judges.scenes(prompts, made),
+        **judges.styles(prompts, made),
+        **judges.apart(prompts[:10], options, tools),
+        "seconds_a_painting": statistics.median(one["seconds"] for one in made),
+        "seconds_sketch_256": sketch_seconds(tools),
+    }
+    if options.out:
+        sheet(made, options.out)
+    if options.json:
+        print(json.dumps(result, indent=1, ensure_ascii=False))
+    else:
+        for key, value in result.items():
+            print(f"{key:<34}{value:.3f}" if isinstance(value, float) else f"{key:<34}{value}")
+
+
+def one(prompt: Result, options: argparse.Namespace, tools: Tools) -> Result:
+    """A prompt painted, with the labels of its underpainting at the size of the picture."""
+    request = Paint(prompt["text"], size=options.size, seed=options.seed)
+    start = time.perf_counter()
+    (work,) = paint.create_all(request, tools)
+    seconds = time.perf_counter() - start
+    picture = to_tensor(work.content)
+    scene = paint.understood(request, tools)
+    height, width = (round(brushwork.SHORT_SIDE * side / min(picture.shape[2:])) for side in picture.shape[2:])
+    _, labels = scenery.compose(scene, height, width, generator(options.seed, stream=1))
+    small = resize(picture, (height, width))
+    return {"text": prompt["text"], "picture": small, "large": picture, "labels": labels, "seconds": seconds}
+
+
+# --- colours ----------------------------------------------------------------------------------------------------------
+
+
+def colour_figures(prompts: list[Result], made: list[Result]) -> Result:
+    palette = {w.name: w.rgb for w in scenes.lexicon().values() if w.rgb is not None}
+    names = list(palette)
+    known = lab(torch.tensor(list(palette.values())))
+    right, missed = 0, []
+    for prompt, work in zip(prompts, made, strict=True):
+        for region, asked in prompt.get("colours", {}).items():
+            mask = work["labels"] == scenery.REGIONS.index(region)
+            found = lab(work["picture"][0][:, mask].mean(1)[None])[0] if mask.any() else None
+            if found is not None and fits(found, known, names, asked):
+                right += 1
+            else:
+                missed.append(f"{prompt['text']}: {region}")
+    asked_for = right + len(missed)
+    return {"colours_right": right / max(1, asked_for), "colours_asked": asked_for, "colours_missed": "; ".join(missed)}
+
+
+def lab(rgb: Tensor) -> Tensor:
+    """(N, 3) sRGB → OKLab."""
+    return to_oklab(rgb.T[None, :, :, None].float())[0, :, :, 0].T
+
+
+def fits(found: Tensor, known: Tensor, names: list[str], asked: str) -> bool:
+    nearest = names[int((known - found).norm(dim=1).argmin())]
+    return nearest == asked or same_hue(found, known[names.index(asked)])
+
+
+def same_hue(found: Tensor, asked: Tensor) -> bool:
+    if min(float(c[1:].norm()) for c in (found, asked)) < COLOURFUL:
+        return False
+    angles = [math.atan2(float(c[2]), float(c[1])) for c in (found, asked)]
+    return abs((angles[0] - angles[1] + math.pi) % math.tau - math.pi) < math.radians(25)
+
+
+# --- judges -----------------------------------------------------------------------------------------------------------
+
+
+class Judges:
+    """Classifiers of real photographs and paintings, in the space of the frozen backbone."""
+
+    def __init__(self, root: Path) -> None:
+        self.extractor = shipped.backbone()
+        self.scene, self.scene_accuracy = self._learn(root / "photos", "label", SCENES, 1)
+        self.style, self.style_accuracy = self._learn(root / "paintings", "style", {s: s for s in STYLES}, 3)
+        entries = [e for e in data.index(root / "paintings") if e.labels.get("style") in STYLES and e.held_out]
+        self.real = self.features(data.Pixels(entries[:80], SIDE))
+
+    def features(self, pixels: data.Pixels) -> np.ndarray:
+        rows = [self.describe(pixels.centre(at, SIDE)) for at in data.batches(range(len(pixels)), 16)]
+        return np.concatenate(rows)
+
+    @torch.no_grad()
+    def describe(self, x: Tensor) -> np.ndarray:
+        """(B, N): mean and deviation of each channel, of the whole and the mean of its upper and lower half."""
+        maps = self.extractor(x, LAYERS)
+        parts = []
+        for layer in LAYERS:
+            m = maps[layer].float()
+            half = m.shape[2] // 2
+            parts += [m.mean((2, 3)), m.std((2, 3)), m[:, :, :half].mean((2, 3)), m[:, :, half:].mean((2, 3))]
+        return torch.cat(parts, 1).numpy()
+
+    def _learn(self, folder: Path, key: str, classes: dict[str, str], first: int) -> tuple[Any, float]:
+        entries = [e for e in data.index(folder) if e.labels.get(key) in classes]
+        sides = []
+        for held in (False, True):
+            pixels = data.Pixels([e for e in entries if e.held_out is held], SIDE)
+            sides.append((self.features(pixels), [classes[str(e.labels[key])] for e in pixels.entries]))
+        scaler = StandardScaler().fit(sides[0][0])
+        model = LogisticRegression(C=0.003, max_iter=400, class_weight="balanced")
+        model.fit(scaler.transform(sides[0][0]), sides[0][1])
+        judge = (scaler, model)
+        right = [name in firsts(judge, row, first) for row, name in zip(sides[1][0], sides[1][1], strict=True)]
+        return judge, float(np.mean(right))
+
+    def seen(self, work: Result) -> np.ndarray:
+        picture = work["picture"]
+        short = min(picture.shape[2:])
+        left = (picture.shape[3] - short) // 2
+        top = (picture.shape[2] - short) // 2
+        square = picture[:, :, top : top + short, left : left + short]
+        return self.describe(resize(square, (SIDE, SIDE)))[0]
+
+    def scenes(self, prompts: list[Result], made: list[Result]) -> Result:
+        asked = [(p, w) for p, w in zip(prompts, made, strict=True) if "scene" in p]
+        missed = []
+        for prompt, work in asked:
+            (found,) = firsts(self.scene, self.seen(work), 1)
+            if found != prompt["scene"]:
+                missed.append(f"{prompt['text']}: {found}")
+        share = 1 - len(missed) / max(1, len(asked))
+        return {"scenes_right": share, "scenes_of_photos": self.scene_accuracy, "scenes_missed": "; ".join(missed)}
+
+    def styles(self, prompts: list[Result], made: list[Result]) -> Result:
+        asked = [(p, w) for p, w in zip(prompts, made, strict=True) if "style" in p]
+        right = [p["style"] in firsts(self.style, self.seen(w), 3) for p, w in asked]
+        return {"styles_in_three": float(np.mean(right)), "styles_of_paintings": self.style_accuracy}
+
+    def apart(self, prompts: list[Result], options: argparse.Namespace, tools: Tools) -> Result:
+        """Distances over four seeds of a prompt, shares of those between real paintings."""
+        scale = self.real.std(0) + 1e-6
+        real = pairwise(self.real / scale)
+        found = []
+        for prompt in prompts:
+            seeds = [argparse.Namespace(size=256, seed=options.seed + n) for n in range(4)]
+            found.append(pairwise(np.stack([self.seen(one(prompt, s, tools)) for s in seeds]) / scale))
+        return {"apart_of_real": float(np.mean(found) / real)}
+
+
+def firsts(judge: tuple[Any, Any], row: np.ndarray, count: int) -> list[str]:
+    scaler, model = judge
+    odds = model.predict_proba(scaler.transform(row[None]))[0]
+    return [str(model.classes_[i]) for i in np.argsort(-odds)[:count]]
+
+
+def pairwise(rows: np.ndarray) -> float:
+    apart = [np.linalg.norm(a - b) for i, a in enumerate(rows) for b in rows[:i]]
+    return float(np.mean(apart))
+
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
+
+
+def sketch_seconds(tools: Tools) -> float:
+    """Seconds of the first pass of `sketch` at 256 px, the model loaded."""
+    brush = brushwork.Brush(tools, brushwork.choose("impressionism", tools), 1)
+    layout = torch.rand(1, 3, 256, 256)
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        brush.blocked_in(layout)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def sheet(made: list[Result], folder: Path, columns: int = 6) -> None:
+    """The pictures, and a sheet of them in the order of the prompts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, work in enumerate(made, 1):
+        write(to_picture(work["large"]), folder / f"{number:02}.jpg", force=True)
+    cell = (240, 320)
+    tiles = []
+    for work in made:
+        x = work["large"]
+        factor = min(cell[0] / x.shape[2], cell[1] / x.shape[3])
+        small = resize(x, (round(x.shape[2] * factor), round(x.shape[3] * factor)))
+        tile = torch.ones(1, 3, *cell)
+        top, left = (cell[0] - small.shape[2]) // 2, (cell[1] - small.shape[3]) // 2
+        tile[:, :, top : top + small.shape[2], left : left + small.shape[3]] = small
+        tiles.append(torch.nn.functional.pad(tile, (4, 4, 4, 4), value=1.0))
+    tiles += [torch.ones_like(tiles[0])] * (-len(tiles) % columns)
+    rows = [torch.cat(tiles[i : i + columns], 3) for i in range(0, len(tiles), columns)]
+    write(to_picture(torch.cat(rows, 2)), folder / "sheet.jpg", force=True)
+
+
+if __name__ == "__main__":
+    main()
