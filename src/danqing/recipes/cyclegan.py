@@ -46,12 +46,12 @@ class Config:
     name: str = "photo"  # what the source's pictures are called
     only: str = ""  # which of the source's: NAME:KEY=VALUE|KEY=VALUE; empty takes all
     kinds: str = SHIPPED  # which of the target's, under which names: NAME:KEY=VALUE|…;NAME:…; empty takes all as one
-    size: int = 96  # side of the training crops, px
-    closest: float = 0.6  # smallest side of a crop, as a share of the picture's short side
+    size: int = 128  # short side of the pictures, px
+    crop: int = 64  # side of the squares of them that are trained on, px
     width: int = 24  # channels of the generators at full size
-    blocks: int = 5  # residual blocks of the generators
+    blocks: int = 4  # residual blocks of the generators
     judge: int = 32  # channels of the discriminators' first layer
-    halvings: int = 3  # of the discriminators: 2 judges patches of 34 px, 3 of 70 px
+    halvings: int = 2  # of the discriminators: 2 judges patches of 34 px, 3 of 70 px
     batch: int = 1  # pictures of each side
     cycle: float = 10.0  # weight of the cycle loss
     identity: float = 0.5  # weight of the identity loss, as a share of the cycle's
@@ -73,7 +73,8 @@ class Config:
             target=".",
             only="photo:style=dark|style=dim",
             kinds="light:style=light;pale:style=pale",
-            size=32,
+            size=40,
+            crop=32,
             width=4,
             blocks=1,
             judge=4,
@@ -85,8 +86,8 @@ class Config:
 
 def domains(config: Config, root: Path) -> tuple[Domain, Domain]:
     """Both sides, read."""
-    source = translation.domain(root / config.source, config.only, config.size, config.name, config.closest)
-    target = translation.domain(root / config.target, config.kinds, config.size, "painting", config.closest)
+    source = translation.domain(root / config.source, config.only, config.name, (config.size, config.crop))
+    target = translation.domain(root / config.target, config.kinds, "painting", (config.size, config.crop))
     return source, target
 
 
@@ -94,7 +95,7 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
     """Train and save. Returns what `evaluate` returns."""
     source, target = domains(config, root)
     torch.manual_seed(config.seed)
-    compute = device.choose()
+    compute = translation.compute()
     count = len(target.names)
     networks = {
         "forth": cycle.Generator(cycle.Config(width=config.width, blocks=config.blocks, targets=count)),
@@ -103,7 +104,7 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
         "judge_source": cycle.Discriminator(config.judge, config.halvings),
     }
     nets = {name: engine.cast(net, compute) for name, net in networks.items()}
-    shape = (3, config.size, config.size)
+    shape = (3, config.crop, config.crop)
     replays = {f"replay_{side}": cycle.Replay(config.replay, shape) for side in ("target", "source")}
     nets |= replays
     optimisers = {
@@ -200,12 +201,15 @@ def _step(
 
     for judge in (judge_target, judge_source):
         judge.requires_grad_(False)  # they judge here and do not learn
+    passes = 1 + (config.identity > 0)
     # What is to be translated and what is to stay as it is go through a generator together.
-    as_painting, same_painting = forth(torch.cat([photos, paintings]), kinds.repeat(2)).split(count)
-    as_photo, same_photo = back(torch.cat([paintings, photos])).split(count)
+    as_painting, *same_painting = forth(torch.cat([photos, paintings][:passes]), kinds.repeat(passes)).split(count)
+    as_photo, *same_photo = back(torch.cat([paintings, photos][:passes])).split(count)
     fooled = cycle.fooled(judge_target(as_painting, kinds)) + cycle.fooled(judge_source(as_photo))
     again = cycle.apart(back(as_painting), photos) + cycle.apart(forth(as_photo, kinds), paintings)
-    same = cycle.apart(same_painting, paintings) + cycle.apart(same_photo, photos)
+    same = again.new_zeros(())
+    if passes > 1:
+        same = cycle.apart(same_painting[0], paintings) + cycle.apart(same_photo[0], photos)
     moment.backward(fooled + config.cycle * (again + config.identity * same))
     slopes = {"generator": torch.stack([translation.gradient_norm(n) for n in (forth, back)]).norm()}
     moment.update("generators", factor)

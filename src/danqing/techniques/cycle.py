@@ -165,6 +165,8 @@ class Generator(nn.Module):
         self.config = config
         self.net = ResNet(config) if config.network == "resnet" else UNet(config)
         _begin(self)
+        if config.residual:
+            nn.init.zeros_(self.net.output.weight)  # begins as the identity
 
     def forward(self, pictures: Tensor, targets: Tensor | None = None) -> Tensor:
         """pictures (B, 3, H, W) in [-1, 1] of any size → the like; a residual one may leave [-1, 1] by a little.
