@@ -22,7 +22,7 @@ NAMES = (
     *("chorale", "chorale_orderless", "chorale_tuned", "folk", "folk_lstm", "folk_tuned", "tune_origins"),
     *("phrases", "pianoroll_gan"),
     *("piano", "pop"),
-    *("cyclegan", "pix2pix"),
+    *("vae", "autoencoder", "flow", "cyclegan", "pix2pix"),
 )
 TABLES = ("prosody",)  # recipes that derive tables instead of training weights
 

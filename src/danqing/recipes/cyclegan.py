@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from danqing.artwork.image import Picture
 from danqing.artwork.request import OnStep
 from danqing.compute import checkpoint, device
-from danqing.recipes import Recipe
+from danqing.errors import BadRequest
+from danqing.recipes import Recipe, shipped
 from danqing.techniques import cycle
 from danqing.training import data, engine, language, metrics, translation
 from danqing.training.run import Run
@@ -33,6 +34,7 @@ from danqing.training.translation import Domain, Translator
 SHIPPED = (
     "monet:artist=claude-monet|artist=MONET, Claude;ukiyo-e:style=ukiyo-e|style=shin-hanga;shanshui:style=shanshui"
 )
+JUDGES = ("features", "patches")
 HELD = 64  # held-out pictures of a side that are measured; a look takes a quarter of them
 ENOUGH = 4  # held-out paintings that a kind needs, to be measured against them
 
@@ -50,8 +52,10 @@ class Config:
     crop: int = 64  # side of the squares of them that are trained on, px
     width: int = 24  # channels of the generators at full size
     blocks: int = 4  # residual blocks of the generators
-    judge: int = 32  # channels of the discriminators' first layer
-    halvings: int = 2  # of the discriminators: 2 judges patches of 34 px, 3 of 70 px
+    judges: str = "features"  # discriminators see through the frozen backbone (features) or learn to see (patches)
+    judge: int = 32  # channels of the discriminators
+    halvings: int = 2  # of discriminators that learn to see: 2 judges patches of 34 px, 3 of 70 px
+    backbone: str = ""  # a weights file for judges=features; empty is the shipped backbone
     batch: int = 1  # pictures of each side
     cycle: float = 5.0  # weight of the cycle loss
     identity: float = (
@@ -67,6 +71,10 @@ class Config:
     checkpoint_s: float = 120.0  # seconds between checkpoints
     storage: str = "int8"  # of the weights: float32, bfloat16 or int8
     seed: int = 23
+
+    def __post_init__(self) -> None:
+        if self.judges not in JUDGES:
+            raise BadRequest(f"judges is {self.judges!r}; it is one of {', '.join(JUDGES)}")
 
     @classmethod
     def tiny(cls) -> Config:
@@ -103,8 +111,8 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
     networks = {
         "forth": cycle.Generator(cycle.Config(width=config.width, blocks=config.blocks, targets=count)),
         "back": cycle.Generator(cycle.Config(width=config.width, blocks=config.blocks)),
-        "judge_target": cycle.Discriminator(config.judge, config.halvings, count),
-        "judge_source": cycle.Discriminator(config.judge, config.halvings),
+        "judge_target": _judge(config, count),
+        "judge_source": _judge(config, 1),
     }
     nets = {name: engine.cast(net, compute) for name, net in networks.items()}
     shape = (3, config.crop, config.crop)
@@ -154,6 +162,12 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
         parameters=sum(p.numel() for n in ("forth", "back") for p in final[n].parameters()),
     )  # fmt: skip
     return measured
+
+
+def _judge(config: Config, targets: int) -> nn.Module:
+    if config.judges == "features":
+        return cycle.FeatureDiscriminator(shipped.backbone(config.backbone), config.judge, targets)
+    return cycle.Discriminator(config.judge, config.halvings, targets)
 
 
 def _groups(nets: Sequence[nn.Module], config: Config) -> list[dict[str, Any]]:

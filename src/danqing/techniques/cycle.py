@@ -10,6 +10,7 @@ Zhu et al. 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent Adv
 - One generator serves several targets (painters, schools): every instance norm has a scale and a shift for each of
   them (Dumoulin et al. 2017, "A Learned Representation for Artistic Style"), and the discriminator a last channel for
   each (as in Choi et al. 2020, "StarGAN v2"). With one target this is CycleGAN's plain pair.
+- Discriminators may look through a frozen backbone (`FeatureDiscriminator`), which makes far fewer steps do.
 Any height and width will do: pictures are padded at the far edges to what the strides need, and cut again.
 """
 
@@ -23,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from danqing.compute.blocks import Features
 from danqing.errors import BadRequest
 
 NETWORKS = ("resnet", "unet")
@@ -215,6 +217,49 @@ class Discriminator(nn.Module):
             x = F.leaky_relu(norm(conv(x), alike), SLOPE)
         scores: Tensor = self.last(x)
         return scores[torch.arange(len(scores), device=scores.device), targets]
+
+
+class FeatureDiscriminator(nn.Module):
+    """Judges pictures through a frozen network that knows paintings already; only small heads on its layers learn.
+
+    Sauer et al. 2021, "Projected GANs Converge Faster", without their random mixing of layers. With a few thousand
+    steps to spend, a discriminator that begins with nothing does not even tell photos from woodcuts (measured: 400
+    steps of the patch discriminator left it near chance, and the generator at the identity).
+    """
+
+    LAYERS = ("relu1_2", "relu2_2", "relu3_3")
+    GRID = 8  # scores a side, of every layer
+
+    def __init__(self, features: Features, width: int = 32, targets: int = 1) -> None:
+        super().__init__()
+        self.features = features  # no module: it is frozen, and no checkpoint needs it
+        with torch.no_grad():
+            maps = features(torch.zeros(1, 3, 32, 32), self.LAYERS)
+        self.heads = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(maps[layer].shape[1], 2 * width, 1),
+                nn.LeakyReLU(SLOPE),
+                nn.Conv2d(2 * width, 2 * width, 3, 2, padding=1),
+                nn.LeakyReLU(SLOPE),
+                nn.Conv2d(2 * width, targets, 1),
+            )
+            for layer in self.LAYERS
+        )
+
+    def forward(self, pictures: Tensor, targets: Tensor | None = None) -> Tensor:
+        """pictures (B, 3, H, W) in [-1, 1], 32 px or more → scores (B, layers · GRID, GRID), around 1 for real ones.
+
+        targets: (B,) int64, the kind that it should be; None is the first for all.
+        """
+        if targets is None:
+            targets = torch.zeros(len(pictures), dtype=torch.int64, device=pictures.device)
+        maps = self.features((pictures + 1) / 2, self.LAYERS)
+        rows = torch.arange(len(pictures), device=pictures.device)
+        scores = []
+        for layer, head in zip(self.LAYERS, self.heads, strict=True):
+            own: Tensor = head(maps[layer].to(head[0].weight.dtype))  # type: ignore[index]
+            scores.append(F.adaptive_avg_pool2d(own[rows, targets], self.GRID))
+        return torch.cat(scores, dim=1)
 
 
 def _begin(net: nn.Module) -> None:
