@@ -35,10 +35,6 @@ def test_padding_at_the_far_edges_leaves_the_near_corner_alone():
 def test_each_target_has_its_own_way():
     torch.manual_seed(0)
     net = cycle.Generator(cycle.Config(**SMALL, targets=2, residual=False))
-    with torch.no_grad():
-        for module in net.modules():
-            if isinstance(module, cycle.Norm):
-                module.scale[1] *= 2
     pictures = torch.rand(1, 3, 16, 16).repeat(2, 1, 1, 1)
     both = net(pictures, torch.tensor([0, 1]))
     assert not torch.allclose(both[0], both[1])
@@ -114,3 +110,41 @@ def test_losses_are_least_where_they_should_be():
 def test_an_unknown_network_is_refused():
     with pytest.raises(BadRequest, match="resnet, unet"):
         cycle.Config(network="vit")
+
+
+def test_a_discriminator_with_frozen_eyes_learns_and_hands_gradients_to_pictures():
+    """Plain pictures against noise: a few steps of its heads tell them apart; what it sees through does not change."""
+    torch.manual_seed(0)
+    eyes = _Eyes()
+    net = cycle.FeatureDiscriminator(eyes, width=4, targets=2)
+    before = eyes.weight.clone()
+    optimiser = torch.optim.Adam(net.parameters(), lr=1e-2)
+    kinds = torch.tensor([0, 1, 0, 1])
+    for _ in range(60):
+        noise, plain = torch.randn(4, 3, 32, 32), torch.rand(4, 3, 1, 1).expand(-1, -1, 32, 32)
+        loss = cycle.judged(net(noise, kinds), net(plain, kinds))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss < 0.1  # 0.25 for one that cannot tell
+    pictures = plain.clone().requires_grad_()
+    assert net(pictures, kinds).shape == (4, 3 * net.GRID, net.GRID)
+    cycle.fooled(net(pictures, kinds)).backward()
+    assert pictures.grad.abs().max() > 0
+    assert torch.equal(eyes.weight, before)
+
+
+class _Eyes:
+    """Three layers of fixed filters, each at half the size of the one before."""
+
+    layers = cycle.FeatureDiscriminator.LAYERS
+
+    def __init__(self):
+        self.weight = torch.randn(8, 3, 3, 3)
+
+    def __call__(self, x, layers):
+        found = {}
+        for level, layer in enumerate(layers):
+            small = torch.nn.functional.avg_pool2d(x, 2**level)
+            found[layer] = torch.relu(torch.nn.functional.conv2d(small, self.weight, padding=1))
+        return found

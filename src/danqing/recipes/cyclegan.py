@@ -13,10 +13,10 @@ data-centre GPU.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -58,12 +58,12 @@ class Config:
     backbone: str = ""  # a weights file for judges=features; empty is the shipped backbone
     batch: int = 1  # pictures of each side
     cycle: float = 5.0  # weight of the cycle loss
+    warmup: float = 0.1  # share of the run over which that weight grows from a tenth
     identity: float = (
         0.0  # weight of the identity loss, as a share of the cycle's; above 0 a step takes half as long again
     )
     replay: int = 50  # older pictures that the discriminators are shown
     rate: float = 5e-4  # Adam's; falls in a straight line over the second half
-    apart: float = 10.0  # times that for what the kinds differ in, the norms' scales and shifts
     ema: float = 0.995  # decay of the averaged generators
     steps: int = 100_000  # at most
     minutes: float = 45.0  # at most
@@ -119,7 +119,7 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
     replays = {f"replay_{side}": cycle.Replay(config.replay, shape) for side in ("target", "source")}
     nets |= replays
     optimisers = {
-        name: torch.optim.Adam(_groups([nets[n] for n in parts], config), lr=config.rate, betas=(0.5, 0.999))
+        name: torch.optim.Adam([p for n in parts for p in nets[n].parameters()], lr=config.rate, betas=(0.5, 0.999))
         for name, parts in (("generators", ("forth", "back")), ("judges", ("judge_target", "judge_source")))
     }
 
@@ -168,17 +168,6 @@ def _judge(config: Config, targets: int) -> nn.Module:
     if config.judges == "features":
         return cycle.FeatureDiscriminator(shipped.backbone(config.backbone), config.judge, targets)
     return cycle.Discriminator(config.judge, config.halvings, targets)
-
-
-def _groups(nets: Sequence[nn.Module], config: Config) -> list[dict[str, Any]]:
-    """Parameters for the optimiser, those of norms with a learning rate of their own.
-
-    Adam moves a parameter by about its learning rate a step, and a scale or shift has to go much further than a weight.
-    """
-    norms = [p for net in nets for m in net.modules() if isinstance(m, cycle.Norm) for p in m.parameters()]
-    known = {id(p) for p in norms}
-    others = [p for net in nets for p in net.parameters() if id(p) not in known]
-    return [{"params": others}, {"params": norms, "lr": config.rate * config.apart}]
 
 
 def _translator(nets: Mapping[str, nn.Module], source: Domain, target: Domain, config: Config) -> Translator:
@@ -238,7 +227,10 @@ def _step(
     same = again.new_zeros(())
     if passes > 1:
         same = cycle.apart(same_painting[0], paintings) + cycle.apart(same_photo[0], photos)
-    moment.backward(fooled + config.cycle * (again + config.identity * same))
+    # In full from the start it would press the change to the pictures to 0 before the discriminators know anything, and
+    # ReLUs that died over this do not come back (seen after 100 steps).
+    weight = config.cycle * min(1.0, 0.1 + 0.9 * moment.progress / max(config.warmup, 1e-9))
+    moment.backward(fooled + weight * (again + config.identity * same))
     slopes = {"generator": torch.stack([translation.gradient_norm(n) for n in (forth, back)]).norm()}
     moment.update("generators", factor)
 
