@@ -148,3 +148,9 @@ class _Eyes:
             small = torch.nn.functional.avg_pool2d(x, 2**level)
             found[layer] = torch.relu(torch.nn.functional.conv2d(small, self.weight, padding=1))
         return found
+
+
+def test_a_small_change_is_pulled_back_less_than_a_large_one():
+    change = torch.tensor([0.01, 0.4, 2.0], requires_grad=True)
+    cycle.returned(change, torch.zeros(3)).backward()
+    assert torch.allclose(change.grad * 3, torch.tensor([0.02, 0.8, 1.0]))

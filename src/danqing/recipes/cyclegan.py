@@ -223,10 +223,10 @@ def _step(
     as_painting, *same_painting = forth(torch.cat([photos, paintings][:passes]), kinds.repeat(passes)).split(count)
     as_photo, *same_photo = back(torch.cat([paintings, photos][:passes])).split(count)
     fooled = cycle.fooled(judge_target(as_painting, kinds)) + cycle.fooled(judge_source(as_photo))
-    again = cycle.apart(back(as_painting), photos) + cycle.apart(forth(as_photo, kinds), paintings)
+    again = cycle.returned(back(as_painting), photos) + cycle.returned(forth(as_photo, kinds), paintings)
     same = again.new_zeros(())
     if passes > 1:
-        same = cycle.apart(same_painting[0], paintings) + cycle.apart(same_photo[0], photos)
+        same = cycle.returned(same_painting[0], paintings) + cycle.returned(same_photo[0], photos)
     # In full from the start it would press the change to the pictures to 0 before the discriminators know anything, and
     # ReLUs that died over this do not come back (seen after 100 steps).
     weight = config.cycle * min(1.0, 0.1 + 0.9 * moment.progress / max(config.warmup, 1e-9))
