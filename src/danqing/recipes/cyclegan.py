@@ -7,8 +7,8 @@ each kind would triple the cost, and a kind of eight pictures could not carry a 
 Departures from Zhu et al. besides the technique's: what ships is a moving average of the generators; each kind of
 painting is drawn as often as the others.
 
-Budget: 45 min of one CPU core on squares of 64 px; the larger variant (width=64 blocks=9 size=256 crop=192) ≤ 25 min on one
-data-centre GPU.
+Budget: 45 min of one CPU core on squares of 64 px; the larger variant (width=64 blocks=9 size=256 crop=192) ≤ 25 min
+on one data-centre GPU.
 """
 
 from __future__ import annotations
