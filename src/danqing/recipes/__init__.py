@@ -24,6 +24,7 @@ NAMES = (
     *("piano", "pop"),
     "sketch",
     *("gan", "dcgan", "wgan_gp", "lsgan", "cgan", "progan", "stylegan", "r3gan"),
+    *("vae", "autoencoder", "flow", "cyclegan", "pix2pix"),
 )
 TABLES = ("prosody",)  # recipes that derive tables instead of training weights
 # Recipes that share a module, which then holds them in `RECIPES`; every other has a module of its name, with `RECIPE`.
