@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         paint,
         sketch,
         stylize,
+        translate,
         write,
     )
 
@@ -42,6 +43,7 @@ __all__ = [
     "paint",
     "sketch",
     "stylize",
+    "translate",
     "write",
 ]
 
@@ -59,6 +61,7 @@ _HOMES = {
     "paint": "danqing.studio",
     "sketch": "danqing.studio",
     "stylize": "danqing.studio",
+    "translate": "danqing.studio",
     "write": "danqing.studio",
 }
 

@@ -124,6 +124,18 @@ def sketch(drawing: str | Path, *, on_step: OnStep = ignore, shelf: Shelf | None
     return create(Sketch(Path(drawing), **options), on_step=on_step, shelf=shelf)
 
 
+def translate(
+    image: str | Path, to: str, *, on_step: OnStep = ignore, shelf: Shelf | None = None, size: int = 0
+) -> Creation:
+    """A photo as a painting of another kind ("monet", "ukiyo-e", "shanshui"), or a painting as a "photo".
+
+    size: longer side of the result, px; 0 keeps the picture's own size.
+    """
+    from danqing.arts.translate import Translate
+
+    return create(Translate(Path(image), to, size), on_step=on_step, shelf=shelf)
+
+
 def write(*, on_step: OnStep = ignore, shelf: Shelf | None = None, **options: Any) -> Creation:
     """A poem, a couplet, a story or a script.
 

@@ -27,6 +27,7 @@ REQUESTS: Mapping[str, str] = {  # what comes back is a work, or several
     "stylize": "Stylize",
     "paint": "Paint",
     "sketch": "Sketch",
+    "translate": "Translate",
     "write": "Write",
     "compose": "Compose",
     "explore": "Explore",

@@ -41,8 +41,8 @@ STYLES = (
     "japonism,shanshui,biedermeier"
 )
 LAYERS = ("relu2_1", "relu3_1")  # of the backbone, compared where there is a painting
+JUDGED = ("relu2_1", "relu3_1", "relu4_1")  # that the critic looks at
 COARSE = 8  # px: colours are compared over squares of this side
-SLOW = 8  # steps from one penalty of the critic's slope to the next
 PROBES = 32  # held-out paintings that are looked at
 
 
@@ -68,7 +68,6 @@ class Config:
     colour: float = 10.0  # weight of the colours' absolute error
     features: float = 1.0  # weight of the feature maps' absolute error
     adversary: float = 0.7  # weight of the critic's judgement
-    slope: float = 0.1  # weight of R1; at 2 the critic never told paintings and layouts apart
     storage: str = "bfloat16"
     seed: int = 23  # the same seed gives the same weights on the same machine
 
@@ -184,17 +183,16 @@ class Lesson:
         )
         return cast(Tensor, made.float())
 
-    def kept(self, made: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Weighted errors of colours and features."""
+    def kept(
+        self, made: Tensor, batch: Batch, seen: Mapping[str, Tensor], real: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Weighted errors of colours and features. seen, real: layers of what was made and of the paintings."""
         paired = len(batch.paintings)
         goal = torch.cat([batch.paintings, batch.layouts[paired:]]).to(made.device)
         coarse = [F.avg_pool2d(x, COARSE) for x in (made, goal)]
         losses = {"colour": self.config.colour * F.l1_loss(coarse[0], coarse[1])}
         if paired:
-            with torch.no_grad():
-                real = self.extractor(batch.paintings, LAYERS)
-            seen = self.extractor(made[:paired], LAYERS)
-            apart = [F.l1_loss(seen[layer].float(), real[layer].float()) for layer in LAYERS]
+            apart = [F.l1_loss(seen[layer][:paired].float(), real[layer].float()) for layer in LAYERS]
             losses["features"] = self.config.features * torch.stack(apart).mean()
         # Values outside [0, 1] are lost when the picture is saved.
         losses["range"] = 10 * (made - made.clamp(0, 1)).square().mean()
@@ -208,7 +206,7 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
     compute = device.choose()
     inner = layout_painter.Config(config.widths, config.blocks)
     torch.manual_seed(config.seed)
-    painter, critic = LayoutPainter(inner), Critic(inner)
+    painter, critic = LayoutPainter(inner), Critic(inner, _channels(extractor))
     known = torch.stack([material.numbers[e.sha256] for e in material.train.entries])
     painter.mean.copy_(known.mean(0))
     painter.deviation.copy_(known.std(0).clamp_min(0.05))
@@ -253,25 +251,32 @@ def _step(
     config: Config, lesson: Lesson, painter: LayoutPainter, critic: Critic, batch: Batch, moment: engine.Moment
 ) -> Mapping[str, Tensor]:
     """One step of the critic and one of the painter, over the same paintings."""
-    compute = lesson.extractor.compute
+    device_ = lesson.extractor.compute.device
     paired = len(batch.paintings)
-    told = ((batch.numbers.to(compute.device) - painter.mean) / painter.deviation).float()
+    told = ((batch.numbers.to(device_) - painter.mean) / painter.deviation).float()
     made = lesson.paint(painter, batch, moment.generator)
-    real = compute.tensor(batch.paintings)
-    judged = layout_painter.critic_loss(critic(real, told[:paired]), critic(compute.tensor(made.detach()), told))
-    loss = judged
-    if moment.index % SLOW == 0:
-        loss = loss + SLOW * config.slope / 2 * layout_painter.r1(critic, real, told[:paired])
+    seen = lesson.extractor(made, JUDGED)
+    with torch.no_grad():
+        real = lesson.extractor(batch.paintings, JUDGED)
+    shown = {layer: maps.detach() for layer, maps in seen.items()}
+    judged = layout_painter.critic_loss(critic(real, told[:paired]), critic(shown, told))
     factor = cosine(moment.progress, floor=0.1)
-    moment.backward(loss)
+    moment.backward(judged)
     moment.update("critic", factor)
     critic.requires_grad_(False)
-    losses = lesson.kept(made, batch)
-    losses["adversary"] = config.adversary * layout_painter.painter_loss(critic(made.to(compute.dtype), told))
+    losses = lesson.kept(made, batch, seen, real)
+    losses["adversary"] = config.adversary * layout_painter.painter_loss(critic(seen, told))
     moment.backward(torch.stack(list(losses.values())).sum())
     critic.requires_grad_(True)
     moment.update("painter", factor)
     return {**{name: value.detach() for name, value in losses.items()}, "critic": judged.detach()}
+
+
+def _channels(extractor: Extractor) -> dict[str, int]:
+    """How many channels each judged layer has."""
+    with torch.no_grad():
+        maps = extractor(torch.zeros(1, 3, 32, 32), JUDGED)
+    return {layer: maps[layer].shape[1] for layer in JUDGED}
 
 
 @torch.no_grad()
@@ -289,7 +294,8 @@ def held_errors(painter: LayoutPainter, lesson: Lesson, material: Material) -> d
         plain = layouts.simplified(paintings, generator)
         batch = Batch(paintings, plain, layouts.lines(paintings), numbers)
         made = lesson.paint(twin, batch, generator)
-        for name, value in lesson.kept(made, batch).items():
+        seen, real = (lesson.extractor(x, LAYERS) for x in (made, paintings))
+        for name, value in lesson.kept(made, batch, seen, real).items():
             sums[name] += float(value) * len(at) / count
     return {f"error_{name}": value for name, value in sums.items()}
 

@@ -5,14 +5,16 @@ Adversarial Networks"), conditioned on a style. Departures: the network changes 
 that colours stay where they were put; no normalisation, which would wash flat shapes out (Park et al. 2019), but
 residual blocks that begin as nothing; the style comes in as the statistics of feature maps that `fast_style` uses, as
 gains and shifts; noise at every depth, so that a seed is a way of painting (Karras et al. 2019); the adversary looks at
-patches of the picture alone, with a projection of the style (Miyato & Koyama 2018), so that drawn layouts without a
-painting can be learned from as well; hinge loss with R1. It works at half the size, four pixels to a place (Shi et al.
+the picture alone, so that drawn layouts without a painting can be learned from as well, with a projection of the style
+(Miyato & Koyama 2018), and through a frozen network (Sauer et al. 2021, "Projected GANs Converge Faster"): one that had
+to learn to see knew nothing after 300 steps; hinge loss. It works at half the size, four pixels to a place (Shi et al.
 2016), which makes it four times as fast as at full size and costs no sharpness that strokes would not cover.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -130,27 +132,36 @@ class LayoutPainter(nn.Module):
 
 
 class Critic(nn.Module):
-    """Whether patches of a picture are painted, and in this style."""
+    """Whether places of a picture look painted, and in this style, seen through a frozen network's layers."""
 
-    def __init__(self, config: Config, width: int = 40) -> None:
+    def __init__(self, config: Config, channels: Mapping[str, int], width: int = 48) -> None:
+        """channels: {layer: how many it has}, of the layers that `forward` is given."""
         super().__init__()
-        sizes = (width, 2 * width, 4 * width, 5 * width)
-        self.first = nn.Conv2d(3, sizes[0], 4, 2, 1)
-        self.further = nn.ModuleList(
-            nn.Conv2d(a, b, 4, 2 if i < 2 else 1, 1) for i, (a, b) in enumerate(itertools.pairwise(sizes))
-        )
-        self.end = nn.Conv2d(sizes[-1], 1, 3, padding=1)
-        self.style = nn.Linear(config.code, sizes[-1], bias=False)
+        self.heads = nn.ModuleDict()
+        self.styles = nn.ModuleDict()
         self.read = nn.Sequential(nn.Linear(config.numbers, config.code), nn.LeakyReLU(SLOPE))
+        for layer, count in channels.items():
+            self.heads[layer] = nn.Sequential(
+                nn.Conv2d(count, width, 3, padding=1),
+                nn.LeakyReLU(SLOPE),
+                nn.Conv2d(width, 2 * width, 4, 2, 1),
+                nn.LeakyReLU(SLOPE),
+            )
+            self.heads[f"{layer}_end"] = nn.Conv2d(2 * width, 1, 3, padding=1)
+            self.styles[layer] = nn.Linear(config.code, 2 * width, bias=False)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, a=SLOPE)
 
-    def forward(self, picture: Tensor, numbers: Tensor) -> Tensor:
-        """picture (B, 3, H, W) in [0, 1]; numbers (B, N) normalised → (B, 1, h, w), above 0 where it looks painted."""
-        x = F.leaky_relu(self.first(picture * 2 - 1), SLOPE)
-        for conv in self.further:
-            x = F.leaky_relu(conv(x), SLOPE)
-        wanted = self.style(self.read(numbers.to(x.dtype)))  # (B, C)
-        out: Tensor = self.end(x) + (x * wanted[:, :, None, None]).mean(1, keepdim=True)
-        return out
+    def forward(self, maps: Mapping[str, Tensor], numbers: Tensor) -> Tensor:
+        """maps: {layer: (B, C, h, w)}; numbers (B, N) normalised → (B, P), a score for each place, above 0: painted."""
+        told = self.read(numbers)
+        scores = []
+        for layer, style in self.styles.items():
+            x = self.heads[layer](maps[layer].to(told.dtype))  # (B, C, h, w)
+            wanted = style(told)[:, :, None, None]
+            scores.append((self.heads[f"{layer}_end"](x) + (x * wanted).mean(1, keepdim=True)).flatten(1))
+        return torch.cat([s.float() for s in scores], 1)
 
 
 def draw_noise(config: Config, count: int, height: int, width: int, generator: torch.Generator) -> list[Tensor]:
@@ -169,14 +180,6 @@ def critic_loss(real: Tensor, made: Tensor) -> Tensor:
 def painter_loss(made: Tensor) -> Tensor:
     """The painter's part: the critic's scores of what it made, to be raised. A scalar."""
     return -made.float().mean()
-
-
-def r1(critic: Critic, pictures: Tensor, numbers: Tensor) -> Tensor:
-    """Mescheder et al. 2018: the squared slope of the critic at real pictures, a mean over them."""
-    pictures = pictures.detach().requires_grad_()
-    (slope,) = torch.autograd.grad(critic(pictures, numbers).float().mean((1, 2, 3)).sum(), pictures, create_graph=True)
-    steep: Tensor = slope.float().square().sum((1, 2, 3)).mean()
-    return steep
 
 
 @torch.no_grad()
