@@ -49,3 +49,10 @@ def test_the_digits_need_no_folder():
 def test_a_label_that_is_not_there_is_refused(folder):
     with pytest.raises(BadRequest, match="no two classes"):
         pictures.load(folder, 16, label="painter")
+
+
+def test_digits_are_not_mirrored_and_pictures_are():
+    digits = pictures.load(Path("digits"), 16)
+    plain = pictures.Pictures(digits.training.pixels, digits.training.numbers, 16, 1.0)
+    for side, kinds in ((digits.training, 1), (plain, 2)):
+        assert len(torch.unique(side.batch([0] * 16, torch.Generator().manual_seed(0)), dim=0)) == kinds

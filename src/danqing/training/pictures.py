@@ -34,13 +34,15 @@ class Pictures:
     numbers: tuple[int, ...]  # class of each picture, -1 for none
     size: int  # px, side of what `batch` and `centre` give
     closest: float  # smallest side of a training crop, as a share of the picture's short side
+    mirrored: bool = True  # whether a mirrored picture is a picture of this collection: a mirrored digit is none
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def batch(self, numbers: Sequence[int], generator: torch.Generator) -> Tensor:
-        """Random crops of these pictures, half of them mirrored: (B, 3, size, size) float32 in [-1, 1]."""
-        return self.pixels.batch(numbers, self.size, (self.closest, 1.0), generator).mul_(2).sub_(1)
+        """Random crops, half of them mirrored where that is allowed: (B, 3, size, size) float32 in [-1, 1]."""
+        crops = self.pixels.batch(numbers, self.size, (self.closest, 1.0), generator, self.mirrored)
+        return crops.mul_(2).sub_(1)
 
     def centre(self, numbers: Sequence[int]) -> Tensor:
         """The middle squares of these pictures: (B, 3, size, size) float32 in [-1, 1]."""
@@ -110,5 +112,5 @@ def _digits(size: int) -> Collection:
     for held in (False, True):
         chosen = [i for i, e in enumerate(entries) if e.held_out is held]
         kept = data.Pixels.of([entries[i] for i in chosen], [pixels[i] for i in chosen])
-        sides.append(Pictures(kept, tuple(int(found.target[i]) for i in chosen), size, 1.0))
+        sides.append(Pictures(kept, tuple(int(found.target[i]) for i in chosen), size, 1.0, False))
     return Collection(sides[0], sides[1], tuple(map(str, range(10))), ())
