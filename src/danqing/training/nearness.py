@@ -3,18 +3,19 @@
 A picture is judged by a ratio: its distance to the nearest training picture, over its distance to the nearest held-out
 one. A generator that has learned what the pictures have in common is about as far from both; one that has learned them
 by heart sits on the training side. The nearest is looked for in pixels, small ones, under flips and crops; the crop
-that was found is then compared in features, beside whatever is nearest there. The score is the larger of the two
-ratios: a copy is near in both.
+that was found is then compared in features, beside whatever is nearest there. A blurred copy gives itself away in
+pixels, one with other colours in features, so either is enough.
 
-What is near is not decided by us: real held-out pictures, which nobody copied, have scores as well (each against the
-training pictures and against the other held-out ones), and only one in a hundred of them lies below the threshold.
-A score of 0.1 or less is a copy in any case: there, some picture is on both sides of the split in two files.
+What is near is not decided by us: real held-out pictures, which nobody copied, have ratios as well (each against the
+training pictures and against the other held-out ones), and only one in 200 of them lies below either threshold. The
+score is the ratio as a share of its threshold, the smaller of the two: below 1 it is a near-copy. A ratio of 0.1 or
+less is one in any case: where many held-out pictures have that, pictures are on both sides of the split in two files.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +31,10 @@ from danqing.training.pictures import Pictures
 Features = NDArray[Any]  # (N, D) float64; of thumbnails float32
 
 THUMB = 12  # px: composition and colour, no brush work, so that a slightly moved copy is still near
-QUANTILE = 0.01  # of held-out pictures that may lie below the threshold
-SURE = 0.1  # a score that is a copy wherever the threshold lies
+QUANTILE = 0.005  # of held-out pictures that may lie below each threshold
+WORTH_A_LOOK = 0.7  # ratio in pixels
+DOUBTFUL = 0.6  # a ratio that means no copy, where few held-out pictures make for a threshold above
+SURE = 0.1  # a ratio that means a copy wherever the threshold lies
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,25 @@ class Side:
         """(windows,) which picture of this side each window is of."""
         return np.array([w.place for w in self.windows])
 
-    def crops(self, chosen: Iterable[int]) -> Tensor:
-        """These windows at the size of the collection: (B, 3, S, S) float32 in [-1, 1]."""
-        windows = [self.windows[i] for i in chosen]
-        return torch.cat([w.cut(self.source, self.numbers[w.place], self.source.size) for w in windows])
+    def cut(self, window: Window, size: int, mirrored: bool = False) -> Tensor:
+        """(1, 3, size, size) float32 in [-1, 1]."""
+        crop = window.cut(self.source, self.numbers[window.place], size)
+        return crop.flip(3) if mirrored else crop
+
+    def nearest(self, thumb: Features, window: Window) -> tuple[float, Window]:
+        """The window near this one that is most like `thumb`, (3 · 12 · 12,), and its distance."""
+        best = (self._distance(thumb, window), window)
+        for step in (0.25, 0.12, 0.06):
+            for closer, down, right in ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)):
+                scale = best[1].scale + closer * step * (1 - self.source.closest)
+                place = (best[1].top + down * step, best[1].left + right * step)
+                top, left = (min(1.0, max(0.0, x)) for x in place)
+                moved = Window(window.place, min(1.0, max(self.source.closest, scale)), top, left)
+                best = min(best, (self._distance(thumb, moved), moved), key=lambda found: found[0])
+        return best
+
+    def _distance(self, thumb: Features, window: Window) -> float:
+        return float(np.linalg.norm(self.cut(window, THUMB).flatten().numpy() - thumb))
 
 
 @dataclass(frozen=True)
@@ -106,9 +124,9 @@ class Pair:
 class Nearness:
     """How many made pictures are near-copies, and by what measure."""
 
-    rate: float  # share of made pictures below the threshold
-    floor: float  # share of held-out pictures below it
-    threshold: float
+    rate: float  # share of made pictures whose score is below 1
+    floor: float  # share of held-out pictures of which that is so
+    thresholds: tuple[float, float]  # of the ratio in pixels and of that in features
     pairs: tuple[Pair, ...]  # of every made picture, the nearest to a copy first
 
 
@@ -117,45 +135,69 @@ Space = Callable[[Tensor], Features]
 
 def search(made: Tensor, made_features: Features, space: Space, training: Side, held: Side) -> Nearness:
     """Compare made pictures, (N, 3, S, S) in [-1, 1], with both sides. space: what all features were made by."""
-    real = _scores(held.pictures, held.features, space, (training, held), among_held=True)
-    threshold = max(float(np.quantile([pair.score for pair in real], QUANTILE, method="lower")), SURE)
-    found = _scores(made, made_features, space, (training, held))
-    rate, floor = (sum(pair.score < threshold for pair in pairs) / len(pairs) for pairs in (found, real))
-    return Nearness(rate, floor, threshold, tuple(sorted(found, key=lambda pair: pair.score)))
+    real = _ratios(held.pictures, held.features, space, (training, held), among_held=True)
+    found = _ratios(made, made_features, space, (training, held))
+    thresholds = np.quantile(real.values, QUANTILE, axis=1, method="lower").clip(SURE, DOUBTFUL)
+    scores, floor = ((ratios.values / thresholds[:, None]).min(axis=0) for ratios in (found, real))
+    pairs = [Pair(i, *places, float(score)) for i, (places, score) in enumerate(zip(found.places, scores, strict=True))]
+    pairs.sort(key=lambda pair: pair.score)
+    in_pixels, in_features = map(float, thresholds)
+    return Nearness(float((scores < 1).mean()), float((floor < 1).mean()), (in_pixels, in_features), tuple(pairs))
 
 
-def _scores(
+@dataclass(frozen=True)
+class _Ratios:
+    values: Features  # (2, N): in pixels, in features
+    places: tuple[tuple[int, int], ...]  # of the nearest training and the nearest held-out picture of each
+
+
+def _ratios(
     pictures: Tensor, own: Features, space: Space, sides: tuple[Side, Side], among_held: bool = False
-) -> list[Pair]:
-    """Every picture's pair. sides: training, held out. among_held: the pictures are the held-out ones, in order."""
-    apart = [_apart(pictures, own, space, side, among_held and number == 1) for number, side in enumerate(sides)]
-    (near_pixels, near_features, training), (far_pixels, far_features, held) = apart
-    tiny = 1e-9  # a picture of both sides is no copy of either
-    scores = np.maximum(near_pixels / (far_pixels + tiny), near_features / (far_features + tiny))
-    return [Pair(i, int(training[i]), int(held[i]), float(score)) for i, score in enumerate(scores)]
+) -> _Ratios:
+    """sides: training, held out. among_held: the pictures are the held-out ones, in order."""
+    near, far = (_nearest(pictures, side, among_held and side is sides[1]) for side in sides)
+    in_pixels = _ratio(near.distances, far.distances)
+    # Only the crops of pictures that might be copies are worth a look through the backbone.
+    chosen = np.flatnonzero(in_pixels < WORTH_A_LOOK)
+    features = []
+    for side, found in zip(sides, (near, far), strict=True):
+        apart = distances(own, side.features)
+        if among_held and side is sides[1]:
+            np.fill_diagonal(apart, np.inf)
+        nearest = apart.min(axis=1)
+        if len(chosen):
+            crops = [side.cut(found.windows[i], side.source.size, found.mirrored[i]) for i in chosen]
+            at_window = np.sqrt(((own[chosen] - space(torch.cat(crops))) ** 2).sum(axis=1))
+            nearest[chosen] = np.minimum(nearest[chosen], at_window)
+        features.append(nearest)
+    places = tuple((t.place, h.place) for t, h in zip(near.windows, far.windows, strict=True))
+    return _Ratios(np.stack([in_pixels, _ratio(*features)]), places)
 
 
-def _apart(
-    pictures: Tensor, own: Features, space: Space, side: Side, itself: bool
-) -> tuple[Features, Features, NDArray[np.int64]]:
-    """Distances to the nearest picture of a side in pixels and in features, (N,) each, and which it is in pixels.
+def _ratio(near: Features, far: Features) -> Features:
+    ratio: Features = near / (far + 1e-9)  # a picture that is on both sides is no copy of either
+    return ratio
 
-    itself: picture i is picture i of the side, which does not count.
-    """
-    by_flip = [distances(_thumbs(x), side.thumbs) for x in (pictures, pictures.flip(3))]  # (N, windows) each
-    in_features = distances(own, side.features)
+
+@dataclass(frozen=True)
+class _Nearest:
+    """Of each picture the window of one side that is nearest in pixels."""
+
+    distances: Features  # (N,)
+    windows: list[Window]
+    mirrored: list[bool]  # whether the picture is like the mirrored window
+
+
+def _nearest(pictures: Tensor, side: Side, itself: bool) -> _Nearest:
+    """itself: picture i is picture i of the side, which does not count."""
+    thumbs = [_thumbs(x) for x in (pictures, pictures.flip(3))]
+    by_flip = [distances(x, side.thumbs) for x in thumbs]  # (N, windows) each
     if itself:
         for apart in by_flip:
             apart[np.arange(len(pictures))[:, None] == side.owners[None]] = np.inf
-        np.fill_diagonal(in_features, np.inf)
-    best = [apart.argmin(axis=1) for apart in by_flip]
-    nearest = np.stack([apart.min(axis=1) for apart in by_flip])  # (2, N)
-    mirrored = nearest.argmin(axis=0).astype(bool)
-    window = np.where(mirrored, best[1], best[0])
-    crops = side.crops(window)
-    crops[torch.from_numpy(mirrored)] = crops[torch.from_numpy(mirrored)].flip(3)
-    at_window = np.sqrt(((own - space(crops)) ** 2).sum(axis=1))
-    return nearest.min(axis=0), np.minimum(in_features.min(axis=1), at_window), side.owners[window]
+    mirrored = np.stack([apart.min(axis=1) for apart in by_flip]).argmin(axis=0).tolist()
+    found = [side.nearest(thumbs[flip][i], side.windows[by_flip[flip][i].argmin()]) for i, flip in enumerate(mirrored)]
+    return _Nearest(np.array([distance for distance, _ in found]), [w for _, w in found], list(map(bool, mirrored)))
 
 
 def _thumbs(x: Tensor) -> Features:
