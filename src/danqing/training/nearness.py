@@ -217,5 +217,15 @@ def sheet(found: Nearness, made: Tensor, training: Side, held: Side, count: int 
         torch.cat([made[p.made], training.pictures[p.training], held.pictures[p.held]], dim=2)
         for p in found.pairs[:count]
     ]
-    pixels = torch.cat(rows, dim=1).permute(1, 2, 0).mul(0.5).add(0.5).clamp(0, 1)
+    return _picture(torch.cat(rows, dim=1))
+
+
+def grid(pictures: Tensor, columns: int) -> Picture:
+    """Pictures, (N, 3, S, S) in [-1, 1], in rows of `columns`; what is left over of the last row is left out."""
+    rows = [torch.cat(list(pictures[i : i + columns]), dim=2) for i in range(0, len(pictures) - columns + 1, columns)]
+    return _picture(torch.cat(rows, dim=1))
+
+
+def _picture(x: Tensor) -> Picture:
+    pixels = x.permute(1, 2, 0).mul(0.5).add(0.5).clamp(0, 1)
     return Picture(np.ascontiguousarray(pixels.numpy(), dtype=np.float32))
