@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from danqing.artwork.request import Step
     from danqing.artwork.shelf import Shelf
     from danqing.errors import DanqingError
-    from danqing.studio import Creation, appraise, compose, create, create_all, stylize, write
+    from danqing.studio import (
+        Creation,
+        appraise,
+        compose,
+        create,
+        create_all,
+        explore,
+        paint,
+        sketch,
+        stylize,
+        write,
+    )
 
 __all__ = [
     "Artwork",
@@ -27,6 +38,9 @@ __all__ = [
     "compose",
     "create",
     "create_all",
+    "explore",
+    "paint",
+    "sketch",
     "stylize",
     "write",
 ]
@@ -41,6 +55,9 @@ _HOMES = {
     "compose": "danqing.studio",
     "create": "danqing.studio",
     "create_all": "danqing.studio",
+    "explore": "danqing.studio",
+    "paint": "danqing.studio",
+    "sketch": "danqing.studio",
     "stylize": "danqing.studio",
     "write": "danqing.studio",
 }

@@ -105,6 +105,30 @@ def stylize(
     return create(Stylize(Path(photo), tuple(map(str, several)), **options), on_step=on_step, shelf=shelf)
 
 
+def paint(
+    prompt: str | None = None, *, on_step: OnStep = ignore, shelf: Shelf | None = None, **options: Any
+) -> Creation:
+    """A painting from words, from a style, or from the colours of another picture.
+
+    prompt: what it shows, 中文 or English; a scene of chance unless given. options: the other fields of
+    `danqing.arts.paint.Paint`: style, size, like, seed. For several at once: `create_all(Paint(…, count=4))`.
+    """
+    from danqing.arts.paint import Paint
+
+    options = {name: Path(value) if name == "like" and value else value for name, value in options.items()}
+    return create(Paint(prompt, **options), on_step=on_step, shelf=shelf)
+
+
+def sketch(drawing: str | Path, *, on_step: OnStep = ignore, shelf: Shelf | None = None, **options: Any) -> Creation:
+    """A drawing, a colour layout or a map of regions turned into a painting.
+
+    options: the other fields of `danqing.arts.sketch.Sketch`: prompt, style, size, draft, seed.
+    """
+    from danqing.arts.sketch import Sketch
+
+    return create(Sketch(Path(drawing), **options), on_step=on_step, shelf=shelf)
+
+
 def write(*, on_step: OnStep = ignore, shelf: Shelf | None = None, **options: Any) -> Creation:
     """A poem, a couplet, a story or a script.
 
@@ -133,6 +157,23 @@ def compose(*, on_step: OnStep = ignore, shelf: Shelf | None = None, **options: 
         first, second = options["blend"]
         options["blend"] = (Path(first), Path(second))
     return create(Compose(**options), on_step=on_step, shelf=shelf)
+
+
+def explore(
+    model: str | Path, what: str, *, on_step: OnStep = ignore, shelf: Shelf | None = None, **options: Any
+) -> Creation:
+    """What a trained generator can make: a sheet of samples, a walk, a mix, a given picture in its latent space.
+
+    model: a run's folder, a .safetensors file or the name of a shipped generator. what: samples, interpolate, mix,
+    truncate, project, directions or edit. options: the other fields of `danqing.arts.explore.Explore`.
+    """
+    from danqing.arts.explore import Explore
+
+    if isinstance(options.get("file"), str):
+        options["file"] = Path(options["file"])
+    if "latents" in options:
+        options["latents"] = tuple(map(Path, options["latents"]))
+    return create(Explore(str(model), what, **options), on_step=on_step, shelf=shelf)  # type: ignore[arg-type]
 
 
 def appraise(file: str | Path, *, on_step: OnStep = ignore, **options: Any) -> arts.Report:
@@ -165,9 +206,9 @@ def train(
 
     chosen = recipes.get(recipe)
     begun = Run.at(Path(run)) if resume and (Path(run) / "run.json").exists() else None
-    own = begun.config if begun and begun.recipe == recipe else None
+    own = begun.config if begun and begun.recipe == chosen.name else None
     config = recipes.configure(chosen, settings or {}, own)
-    opened = Run.open(Path(run), recipe, dataclasses.asdict(config), resume, seed=config.seed, data=str(data))
+    opened = Run.open(Path(run), chosen.name, dataclasses.asdict(config), resume, seed=config.seed, data=str(data))
     return chosen.train(config, Path(data), opened, on_step)
 
 

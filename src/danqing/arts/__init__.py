@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 # Verb, which is also the module here → its request's class.
 REQUESTS: Mapping[str, str] = {  # what comes back is a work, or several
     "stylize": "Stylize",
+    "paint": "Paint",
+    "sketch": "Sketch",
     "write": "Write",
     "compose": "Compose",
+    "explore": "Explore",
 }
 REPORTS: Mapping[str, str] = {"appraise": "Appraise"}  # what comes back is a report for each file
 MEDIA: Mapping[str, str] = {"write": "text", "compose": "music"}  # what an art's works are; all others make pictures
@@ -78,6 +81,11 @@ def names() -> tuple[str, ...]:
 def media(verb: str) -> str:
     """What an art's works are: "picture", "text" or "music"."""
     return MEDIA.get(verb, "picture")
+
+
+def media_of(request: object) -> str:
+    """What the work of this very request is; "video" as well, where the request says so."""
+    return getattr(request, "media", None) or media(verb_of(request))
 
 
 def module(verb: str) -> Any:

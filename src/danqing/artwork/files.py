@@ -36,6 +36,8 @@ def read(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
         if info.st_size > max_bytes:
             raise InvalidMedia(f"{path} is {size_text(info.st_size)}; files up to {size_text(max_bytes)} are read")
         return path.read_bytes()
+    except InvalidMedia:  # is a ValueError as well
+        raise
     except FileNotFoundError:
         raise InvalidMedia(f"{path} is not there; check the name and the folder ({Path.cwd()})") from None
     except PermissionError:
@@ -51,6 +53,8 @@ def sha256(path: Path) -> str:
             read(path)  # says what is wrong with it
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+    except InvalidMedia:
+        raise
     except (OSError, ValueError) as error:
         raise InvalidMedia(f"{str(path)!r} cannot be read: {_reason(error)}") from error
 

@@ -27,12 +27,13 @@ from danqing.artwork import files, literature
 from danqing.artwork.artwork import Artwork
 from danqing.artwork.image import Picture
 from danqing.artwork.provenance import Provenance
+from danqing.artwork.video import Video
 from danqing.errors import BadRequest, NotWritable, Unavailable, UnknownName, WriteFailed
 
 PREVIEW_SIDE = 384  # px, longer side
 SHORT = 8  # hex digits of a work's name; more where two works share them
 BUSY_S = 30.0  # how long a process waits for another one's write
-_SUFFIXES = {"picture": ".png", "text": ".txt", "music": ".musicxml"}  # what a work is kept as
+_SUFFIXES = {"picture": ".png", "text": ".txt", "music": ".musicxml", "video": ".mp4"}  # what a work is kept as
 ORPHAN_AGE_S = 3600.0  # a file without a row is somebody's unfinished add until it is this old
 
 # One entry for each version of the schema, oldest first; a shelf runs those that it has not seen. Never edit an entry.
@@ -64,13 +65,13 @@ class Work:
     created: datetime  # UTC
     verb: str
     title: str
-    media: str  # "picture", "text" or "music"
+    media: str  # "picture", "text", "music" or "video"
     width: int | None  # px; None for a text or music
     height: int | None  # px; None for a text or music
     seed: int | None
     provenance: Provenance
     path: Path  # the file, lossless and with provenance inside, or beside it where the format has no room
-    preview: Path | None  # WebP, at most PREVIEW_SIDE px a side; None for what is no picture
+    preview: Path | None  # WebP, at most PREVIEW_SIDE px a side; None for a text or music
 
 
 def default_home() -> Path:
@@ -104,7 +105,8 @@ class Shelf:
     def add(self, artwork: Artwork, *, suffix: str = "") -> Work:
         """Keeps a work and returns it as it stands on the shelf; the same content again gives the same work.
 
-        suffix: the file's format; .png for a picture, .txt for a text and .musicxml for music unless given.
+        suffix: the file's format; .png for a picture, .txt for a text, .musicxml for music and .mp4 for a video
+        unless given.
         Raises WriteFailed when the disk is full, NotWritable when the shelf may not be written.
         """
         suffix = suffix or _SUFFIXES[artwork.media]
@@ -113,7 +115,7 @@ class Shelf:
         parts = self._parts(artwork, digest, suffix, data)
         self._store(parts)
         provenance = artwork.provenance
-        picture = artwork.content if isinstance(artwork.content, Picture) else None
+        picture = artwork.content if isinstance(artwork.content, Picture | Video) else None
         row = {
             "sha256": digest,
             "created": datetime.now(UTC).isoformat(timespec="microseconds"),
@@ -170,7 +172,7 @@ class Shelf:
             connection.execute(sql.delete(_WORKS).where(_WORKS.c.sha256 == work.sha256))
         with self._writing() as connection:  # the row is gone for good; now the files, unless they were added again
             if connection.execute(sql.select(_WORKS).where(_WORKS.c.sha256 == work.sha256)).first() is None:
-                for path in (work.path, work.preview, literature.sidecar(work.path)):
+                for path in (*work.path.parent.glob(f"{work.sha256}.*"), work.preview):  # with what lies beside it
                     if path is not None:
                         path.unlink(missing_ok=True)
         return work
@@ -222,7 +224,7 @@ class Shelf:
             seed=row["seed"],
             provenance=Provenance.from_json(row["provenance"]),
             path=self._place("files", digest, row["suffix"]),
-            preview=self._place("previews", digest, ".webp") if row["media"] == "picture" else None,
+            preview=self._place("previews", digest, ".webp") if row["media"] in ("picture", "video") else None,
         )
 
     def _place(self, kind: str, digest: str, suffix: str) -> Path:
@@ -231,8 +233,10 @@ class Shelf:
     def _parts(self, artwork: Artwork, digest: str, suffix: str, data: bytes) -> list[tuple[Path, bytes]]:
         """Every file that a work is kept in, with its bytes."""
         path = self._place("files", digest, suffix)
-        if isinstance(artwork.content, Picture):
-            return [(path, data), (self._place("previews", digest, ".webp"), _preview(artwork.content))]
+        if isinstance(artwork.content, Picture | Video):
+            shown = artwork.content.cover if isinstance(artwork.content, Video) else artwork.content
+            kept = [(self._place("files", digest, ending), own) for ending, own in artwork.beside.items()]
+            return [(path, data), *kept, (self._place("previews", digest, ".webp"), _preview(shown))]
         beside = literature.encode_sidecar(data, suffix, artwork.provenance)
         return [(path, data), *([(literature.sidecar(path), beside)] if beside else [])]
 

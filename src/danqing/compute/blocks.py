@@ -1,11 +1,12 @@
-"""What at least three techniques share: how they ask a network for its features."""
+"""What at least three techniques share: how they ask a network for its features, and how generators hear of classes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from danqing.compute.device import Compute
 
@@ -23,3 +24,18 @@ class Features(Protocol):
         Returns {layer: (B, C, h, w)} in the compute dtype, h = H / 2**(block - 1) rounded down.
         """
         ...
+
+
+class Classes(nn.Module):
+    """An embedding of class numbers in which "no class" has a row of its own, the last."""
+
+    def __init__(self, count: int, width: int) -> None:
+        super().__init__()
+        self.rows = nn.Parameter(torch.randn(count + 1, width))
+
+    def forward(self, classes: Tensor | None, count: int) -> Tensor:
+        """classes (B,) int64, -1 for no class; None: no class for all of `count` pictures. Returns (B, width)."""
+        none = len(self.rows) - 1
+        if classes is None:
+            return self.rows[none].expand(count, -1)
+        return self.rows[torch.where(classes < 0, none, classes)]

@@ -33,10 +33,16 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
 
     metadata: anything JSON can hold (the architecture's config, the classes); the same input gives the same bytes.
     """
+    data = encode_weights(tensors, metadata)
+    with replacing(path) as file:
+        file.write(data)
+
+
+def encode_weights(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> bytes:
+    """The file that `save_weights` would write."""
     own = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     header = {METADATA_KEY: json.dumps(dict(metadata), sort_keys=True, ensure_ascii=False)}
-    with replacing(path) as file:
-        file.write(safetensors.torch.save(own, header))
+    return safetensors.torch.save(own, header)
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

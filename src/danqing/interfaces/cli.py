@@ -69,14 +69,17 @@ class KeepingMusic:
 KEEPING: dict[str, type[Any]] = {"picture": Keeping, "text": KeepingText, "music": KeepingMusic}  # by the art's media
 
 
+TELLING = ("compose", "paint", "sketch")  # the verbs whose remarks on a work are for people
+
+
 # --- making works -----------------------------------------------------------------------------------------------------
 
 
 def make(voice: Voice, request: object, keeping: Keeping | KeepingText | KeepingMusic) -> None:
     """Any verb that makes a work: check where it goes, make it while the person watches, save it, say where it is."""
     outputs = _outputs(keeping.output, getattr(request, "count", 1))
-    media = arts.media(arts.verb_of(request))
-    _check_places(keeping, outputs, media)
+    media = arts.media_of(request)
+    _check_places(keeping, outputs, media, getattr(request, "beside", ()))
     from danqing import studio  # from here on it takes as long as it takes: PyTorch comes in
     from danqing.compute import device, memory
     from danqing.interfaces._progress import Watch
@@ -97,7 +100,10 @@ def make(voice: Voice, request: object, keeping: Keeping | KeepingText | Keeping
             creation.save(output, force=keeping.force)
         work = creation.work
         facts = {**_as_dict(work), "path": str(output or work.path), "shelf_path": str(work.path)}
-        text = {"text": str(creation.artwork.content)} if media == "text" else {}
+        text: dict[str, Any] = {"text": str(creation.artwork.content)} if media == "text" else {}
+        if creation.artwork.beside:
+            kept = Path(facts["path"])
+            text["beside"] = [str(kept.with_name(kept.stem + ending)) for ending in creation.artwork.beside]
         results.append({**facts, **text, "seconds": round(seconds, 2)})
 
     def show() -> None:
@@ -106,9 +112,10 @@ def make(voice: Voice, request: object, keeping: Keeping | KeepingText | Keeping
             if media == "text":
                 _tell_text(voice, work, facts["path"], seconds)
                 continue
-            for remark in work.provenance.notes if media == "music" else ():
+            for remark in work.provenance.notes if work.verb in TELLING else ():
                 voice.note(remark)
-            voice.say(facts["path"])
+            for path in (facts["path"], *facts.get("beside", ())):
+                voice.say(path)
             voice.note(f"{work.title}, {_size(work)}, seed {work.seed}, {seconds:.1f} s, on the shelf: {work.id}")
 
     voice.result(results[0] if len(results) == 1 else {"works": results}, show)
@@ -129,16 +136,24 @@ def _outputs(output: Path | None, count: int) -> list[Path | None]:
 
 
 def _check_places(
-    keeping: Keeping | KeepingText | KeepingMusic, outputs: Sequence[Path | None], media: str = "picture"
+    keeping: Keeping | KeepingText | KeepingMusic,
+    outputs: Sequence[Path | None],
+    media: str = "picture",
+    beside: Sequence[str] = (),
 ) -> None:
-    """Before any work is done: can the outputs be written?"""
-    from danqing.artwork import files, image, literature, publishing
+    """Before any work is done: can the outputs be written? beside: what stands for a suffix in names of files by it."""
+    from danqing.artwork import files, image, literature, publishing, video
 
     for path in outputs:
         if path is not None and media == "text":
             literature.check_output(path, force=keeping.force)
         if path is not None and media == "music":
             publishing.check_output(path, force=keeping.force)
+        if path is not None and media == "video":
+            video.check_output(path, force=keeping.force)
+        if path is not None:
+            for ending in beside:
+                files.check_output(path.with_name(path.stem + ending), force=keeping.force)
     for path in [*(outputs if media == "picture" else ()), getattr(keeping, "preview", None)]:
         if path is not None:
             image.output_format(path)

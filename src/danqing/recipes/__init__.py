@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from danqing.errors import BadRequest, UnknownName
 
@@ -22,18 +22,34 @@ NAMES = (
     *("chorale", "chorale_orderless", "chorale_tuned", "folk", "folk_lstm", "folk_tuned", "tune_origins"),
     *("phrases", "pianoroll_gan"),
     *("piano", "pop"),
+    "sketch",
+    *("gan", "dcgan", "wgan_gp", "lsgan", "cgan", "progan", "stylegan", "r3gan"),
 )
 TABLES = ("prosody",)  # recipes that derive tables instead of training weights
+# Recipes that share a module, which then holds them in `RECIPES`; every other has a module of its name, with `RECIPE`.
+MODULES = dict.fromkeys(("gan", "dcgan", "wgan_gp", "lsgan", "cgan", "progan", "stylegan", "r3gan"), "gans")
+
+
+class Settings(Protocol):
+    """What makes a recipe's config, a frozen dataclass: the dataclass itself, or a preset of one."""
+
+    def __call__(self) -> Any:
+        """The config with its defaults."""
+        ...
+
+    def tiny(self) -> Any:
+        """The one that tests train in seconds."""
+        ...
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe as the doors see it. Each recipe's module holds one as `RECIPE`."""
+    """A recipe as the doors see it."""
 
     name: str
     purpose: str
     data: str  # what `--data` has to be
-    config: type[Any]  # a frozen dataclass; `tiny()` gives the one that tests train in seconds
+    config: Settings
     train: Callable[[Any, Path, Run, OnStep], dict[str, float]]  # → what was measured on held-out data
     evaluate: Callable[[Run, Path], dict[str, float]]  # a finished run, measured again
 
@@ -44,10 +60,12 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str) -> Recipe:
-    """The recipe, imported now."""
+    """The recipe, imported now. A hyphen in its name may be written for a line."""
+    name = name.replace("-", "_")
     if name not in (*NAMES, *TABLES):
         raise UnknownName("recipe", name, (*NAMES, *TABLES), "danqing train --help")
-    recipe: Recipe = importlib.import_module(f"danqing.recipes.{name}").RECIPE
+    module = importlib.import_module(f"danqing.recipes.{MODULES.get(name, name)}")
+    recipe: Recipe = module.RECIPES[name] if name in MODULES else module.RECIPE
     return recipe
 
 
@@ -81,10 +99,11 @@ def _tuples(value: Any) -> Any:
 
 def meanings(recipe: Recipe) -> dict[str, str]:
     """What each setting is for: the comment that stands beside its field, so that it is written once."""
-    source = inspect.getsource(recipe.config)
+    config = type(recipe.config())
+    source = inspect.getsource(config)
     found = re.findall(r"^    (\w+): .*?(?:  # (.*))?$", source, re.MULTILINE)
     said = dict(found)
-    return {field.name: said.get(field.name, "") for field in dataclasses.fields(recipe.config)}
+    return {field.name: said.get(field.name, "") for field in dataclasses.fields(config)}
 
 
 def _parsed(text: str, like: object) -> object:

@@ -1,0 +1,160 @@
+"""From an underpainting to a painting: what `paint` and `sketch` share.
+
+Three hands work one after another. The palette: colours move some way toward the style's, except where a person named
+the colour of a thing. The layout painter (`techniques.layout_painter`, one pass at about 256 px) gives flat shapes the
+forms and tones of paintings. The patch painter (`techniques.patch_style`) lays real brush strokes of the style's
+exemplar over it at full size, the exemplar's colours having been brought to the picture's, so that blue stays blue.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from danqing.errors import InvalidMedia
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from danqing.arts import Tools
+    from danqing.techniques.layout_painter import LayoutPainter
+
+MODEL = "sketch"
+USUAL_STYLE = "impressionism"
+SHORT_SIDE = 256  # px, of what the layout painter sees
+PALETTE = 0.4  # how far colours move toward the style's
+BRUSHES = 0.75  # how far the exemplar's colours are brought to the picture's
+KEPT = 0.8  # how much of the difference in broad colour to the layout is taken back at the end
+BROAD = 24  # px at 512: colours are compared over squares of this side
+NARROWEST = 16  # px, any side of a style's picture
+
+
+@dataclass(frozen=True)
+class Style:
+    """A named style, or a person's own picture."""
+
+    name: str
+    file: Path  # the exemplar, or the picture
+    named: bool
+
+
+@dataclass
+class Brush:
+    """What paints: tools, a style, a seed; it notes the models that it used."""
+
+    tools: Tools
+    style: Style
+    seed: int
+    models: dict[str, str] = field(default_factory=dict)
+
+    def toned(self, layout: Tensor, told: Tensor | None = None) -> Tensor:
+        """The layout in colours nearer to the style's. told (H, W) in [0, 1]: where colours stay as they were named."""
+        import torch
+
+        from danqing.encode.image import match_colors
+
+        moved = match_colors(layout, self.exemplar(), amount=PALETTE)
+        return moved if told is None else torch.lerp(moved, layout, told[None, None])
+
+    def blocked_in(self, layout: Tensor, lines: Tensor | None = None) -> Tensor:
+        """The layout painter's picture: (1, 3, H, W) → the same size."""
+        from danqing.compute.seed import generator
+        from danqing.techniques import layout_painter
+
+        model, numbers = self._painter()
+        return layout_painter.paint(model, layout, lines, numbers, generator(self.seed, stream=2))
+
+    def recoloured(self, picture: Tensor, layout: Tensor, told: Tensor) -> Tensor:
+        """The picture with the layout's broad colours where they were told: told (H, W) in [0, 1]."""
+        return (picture + told[None, None] * _broad(layout - picture)).clamp(0, 1)
+
+    def finished(self, picture: Tensor, height: int, width: int) -> Tensor:
+        """Real strokes at full size: (1, 3, h, w) → (1, 3, height, width), float32 in [0, 1]."""
+        import torch
+
+        from danqing.compute.seed import generator
+        from danqing.encode.image import match_colors, resize
+        from danqing.techniques import patch_style
+
+        large = resize(picture, (height, width))
+        exemplar = match_colors(self.exemplar(), large, amount=BRUSHES)
+        share = torch.ones(1, height, width)
+        painted = patch_style.stylize(
+            large,
+            [exemplar],
+            share,
+            patch_style.Config(palette=0.0),
+            self.tools.compute,
+            generator(self.seed, stream=3),
+            self.tools.on_step,
+        )
+        return (painted + KEPT * _broad(large - painted)).clamp(0, 1)
+
+    def exemplar(self) -> Tensor:
+        """The style's picture, (1, 3, h, w) in [0, 1]; raises InvalidMedia."""
+        import torch
+
+        from danqing.artwork import image
+        from danqing.encode.image import to_tensor
+
+        found = image.read(self.style.file)
+        if min(found.width, found.height) < NARROWEST:
+            raise InvalidMedia(
+                f"{self.style.file} is {found.width}×{found.height} px; a style has {NARROWEST} px a side or more"
+            )
+        x = to_tensor(found)
+        if found.alpha is not None:
+            clear = torch.from_numpy(found.alpha)
+            x = x * clear + (1 - clear)
+        return x
+
+    def _painter(self) -> tuple[LayoutPainter, Tensor]:
+        """The layout painter and the style's numbers (960,)."""
+        from danqing.catalog.styles import STATISTICS
+        from danqing.compute.checkpoint import unpack
+        from danqing.techniques.layout_painter import Config, LayoutPainter
+
+        catalog = self.tools.styles.catalog
+        tensors, about = catalog.weights(MODEL, self.tools.on_step)
+        self.models[MODEL] = catalog.sha256(MODEL)
+        model = LayoutPainter(Config(**about["config"]))
+        model.load_state_dict(unpack(tensors))
+        model = model.to(self.tools.compute.dtype).eval()
+        if self.style.named:
+            self.models[STATISTICS] = catalog.sha256(STATISTICS)
+            return model, self.tools.styles.statistics(self.style.name)
+        return model, self._measured()
+
+    def _measured(self) -> Tensor:
+        """The numbers of a person's own picture."""
+        from danqing.compute.checkpoint import unpack
+        from danqing.encode.image import fit
+        from danqing.techniques import backbone, fast_style
+
+        catalog = self.tools.styles.catalog
+        tensors, about = catalog.weights("perceptual")
+        self.models["perceptual"] = catalog.sha256("perceptual")
+        net = backbone.Backbone(backbone.Config(**about["config"]))
+        net.load_state_dict(unpack(tensors))
+        settings = fast_style.Config()
+        maps = backbone.Extractor(net, self.tools.compute)(fit(self.exemplar(), SHORT_SIDE), settings.layers)
+        return fast_style.statistics(maps, settings)[0]
+
+
+def _broad(x: Tensor) -> Tensor:
+    """The mean of each place's surroundings. x (1, C, H, W)."""
+    import torch.nn.functional as F
+
+    side = max(3, round(BROAD * min(x.shape[2:]) / 512)) | 1
+    return F.avg_pool2d(F.pad(x, (side // 2,) * 4, mode="replicate"), side, 1)
+
+
+def choose(label: str, tools: Tools) -> Style:
+    """A named style or a picture file; raises UnknownName."""
+    path = Path(label)
+    is_file = path.suffix != "" or len(path.parts) > 1 or path.exists()
+    if is_file and not tools.styles.knows(label):
+        return Style(path.stem, path, False)
+    name = tools.styles.style(label).name
+    return Style(name, tools.styles.exemplar(label), True)

@@ -1,0 +1,168 @@
+"""A painting from words.
+
+The words become a scene (`encode.scenes`: places, things, light, weather, colours, styles, in Chinese and English), the
+scene an underpainting (`techniques.scenery`: another composition for each seed), the underpainting a painting
+(`arts.brushwork`). Words that are not known are told, not hidden.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from danqing.arts import Flag, Tools
+from danqing.errors import BadRequest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from danqing.artwork.artwork import Artwork
+    from danqing.encode.scenes import Scene
+
+SMALLEST, LARGEST = 128, 4096  # px, the longer side of a result
+LONGEST = 1000  # characters of a prompt
+MOST = 16
+SHAPES = {"upright": 3 / 4, "panorama": 5 / 2}  # width / height; else USUAL
+USUAL = 4 / 3
+
+
+@dataclass(frozen=True)
+class Paint:
+    """A painting from words (中文 or English), from a style, or from the colours of another picture."""
+
+    prompt: Annotated[
+        str | None,
+        Flag(
+            "what it shows: 蓝色的天空，白色的云朵 or 'a quiet harbour at dusk'; a scene of its own unless given",
+            "PROMPT",
+            argument=True,
+        ),
+    ] = None
+    style: Annotated[str | None, Flag("a style's name (danqing models --styles) or a picture of it", "NAME|FILE")] = (
+        None
+    )
+    size: Annotated[int, Flag("longer side of the result, 128 to 4096 px", "N")] = 768
+    count: Annotated[int, Flag("how many, each another composition", "N")] = 1
+    like: Annotated[
+        Path | None,
+        Flag("a picture whose colours it takes; without a prompt, its composition too", "FILE"),
+    ] = None
+    seed: Annotated[int | None, Flag("the same seed gives the same picture; a fresh one unless given", "N")] = None
+
+    def __post_init__(self) -> None:
+        if self.prompt is not None and not self.prompt.strip():
+            raise BadRequest("the prompt is empty; say what to paint, or leave it out for a scene of chance")
+        if self.prompt is not None and len(self.prompt) > LONGEST:
+            raise BadRequest(f"the prompt has {len(self.prompt)} characters; {LONGEST} are read at most")
+        if not SMALLEST <= self.size <= LARGEST:
+            raise BadRequest(f"--size is {self.size}; it lies between {SMALLEST} and {LARGEST} px")
+        if not 1 <= self.count <= MOST:
+            raise BadRequest(f"--count is {self.count}; it lies between 1 and {MOST}")
+        if self.seed is not None and not 0 <= self.seed < 2**31:
+            raise BadRequest(f"--seed is {self.seed}; it lies between 0 and {2**31 - 1}")
+
+
+def create(request: Paint, tools: Tools) -> Artwork:
+    """One painting."""
+    return create_all(replace(request, count=1), tools)[0]
+
+
+def create_all(request: Paint, tools: Tools) -> tuple[Artwork, ...]:
+    """Meet the request. Raises BadRequest, UnknownName or InvalidMedia before any long work begins."""
+    from danqing.arts import policy
+    from danqing.compute import seed as seeds
+
+    if request.prompt:
+        policy.check(request.prompt)
+    scene = understood(request, tools)
+    seed = seeds.fresh() if request.seed is None else request.seed
+    return tuple(_one(request, scene, (seed + number) % 2**31, tools) for number in range(request.count))
+
+
+def understood(request: Paint, tools: Tools) -> Scene | None:
+    """The scene of a prompt, None without one; raises BadRequest where none of its words is known."""
+    from danqing.encode import scenes
+
+    if not request.prompt:
+        return None
+
+    def style_of(words: str) -> str | None:
+        return tools.styles.style(words).name if tools.styles.knows(words) else None
+
+    scene = scenes.read(request.prompt, style_of)
+    if scene.says_nothing:
+        raise BadRequest(
+            f"none of these words is known to the painter: {request.prompt[:60]!r}. It knows places, things, light, "
+            "weather, seasons, colours and styles: 山 湖 黄昏 雪 蓝色, mountain lake dusk snow blue"
+        )
+    return scene
+
+
+def _one(request: Paint, scene: Scene | None, seed: int, tools: Tools) -> Artwork:
+    from danqing.arts import brushwork
+    from danqing.artwork.artwork import Artwork
+    from danqing.artwork.provenance import Provenance, describe, parent
+    from danqing.compute.seed import generator
+    from danqing.encode import inventions
+    from danqing.encode.image import to_picture
+
+    asked = scene if scene is not None else inventions.scene(generator(seed, stream=1))
+    label = request.style or (asked.styles[0] if asked.styles else brushwork.USUAL_STYLE)
+    brush = brushwork.Brush(tools, brushwork.choose(label, tools), seed)
+    height, width = _sides(request, asked)
+    layout, told = _layout(request, asked, scene is None, brush, height / width)
+    blocked = brush.blocked_in(layout)
+    if told is not None:  # what was named keeps its colour
+        blocked = brush.recoloured(blocked, layout, told)
+    result = brush.finished(blocked, height, width)
+    files = [] if brush.style.named else [parent("style", brush.style.file)]
+    if request.like:
+        files.append(parent("like", request.like))
+    facts: dict[str, Any] = {**describe(request), "count": 1, "seed": seed, "style": brush.style.name}
+    notes = (
+        *((f"not known, and left out: {'、'.join(asked.unknown)}",) if asked.unknown else ()),
+        *((f"of several styles the first was used: {asked.styles[0]}",) if len(asked.styles) > 1 else ()),
+    )
+    title = request.prompt or f"a scene of chance, {brush.style.name}"
+    return Artwork(to_picture(result), Provenance("paint", facts, seed, brush.models, tuple(files), notes), title=title)
+
+
+def _sides(request: Paint, scene: Scene) -> tuple[int, int]:
+    """(height, width) of the result."""
+    ratio = next((SHAPES[name] for name in scene.composition if name in SHAPES), USUAL)
+    if request.like and not request.prompt:
+        from danqing.artwork import image
+
+        picture = image.read(request.like)
+        ratio = picture.width / picture.height
+    longer = request.size
+    return (round(longer / ratio), longer) if ratio >= 1 else (longer, round(longer * ratio))
+
+
+def _layout(request: Paint, scene: Scene, free: bool, brush: Any, ratio: float) -> tuple[Tensor, Tensor | None]:
+    """The underpainting at about 256 px in its final colours, and where colours were named."""
+    import torch
+    import torch.nn.functional as F
+
+    from danqing.arts.brushwork import SHORT_SIDE
+    from danqing.artwork import image
+    from danqing.compute.seed import generator
+    from danqing.encode import layouts
+    from danqing.encode.image import match_colors, resize, to_tensor
+    from danqing.techniques import scenery
+
+    height, width = (SHORT_SIDE, round(SHORT_SIDE / ratio)) if ratio <= 1 else (round(SHORT_SIDE * ratio), SHORT_SIDE)
+    liked = to_tensor(image.read(request.like)) if request.like else None
+    if liked is not None and free:
+        return layouts.soft(resize(liked, (height, width)), 4), None
+    colours, labels = scenery.compose(scene, height, width, generator(brush.seed, stream=1))
+    named = torch.zeros(height, width)
+    for region in scene.colours:
+        if region in scenery.REGIONS:
+            named[labels == scenery.REGIONS.index(region)] = 1
+    named = F.avg_pool2d(named[None], 7, 1, 3)[0]
+    if liked is not None:
+        moved = match_colors(colours, resize(liked, (height, width)))
+        return torch.lerp(moved, colours, named[None, None]), named
+    return brush.toned(colours, named), named

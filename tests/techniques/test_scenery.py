@@ -1,0 +1,98 @@
+"""Underpaintings: what was asked for is there, in its colour, another composition for each seed."""
+
+import pytest
+import torch
+
+from danqing.encode import scenes
+from danqing.encode.canvas import Canvas
+from danqing.techniques import scenery
+
+SIZE = (96, 128)
+
+
+def draw(prompt, seed=0):
+    colours, labels = scenery.compose(scenes.read(prompt), *SIZE, torch.Generator().manual_seed(seed))
+    return colours, labels
+
+
+def share(labels, region):
+    return float((labels == scenery.REGIONS.index(region)).float().mean())
+
+
+@pytest.mark.parametrize(
+    ("prompt", "region", "least"),
+    [
+        ("大海", "water", 0.2),
+        ("a lake with a boat", "boat", 0.001),
+        ("高山", "mountain", 0.05),
+        ("a forest", "tree", 0.15),
+        ("雪地", "snow", 0.2),
+        ("desert", "sand", 0.2),
+        ("a town", "building", 0.03),
+        ("花园里的花", "flower", 0.005),
+        ("clouds in the sky", "cloud", 0.05),
+        ("moonlit river", "light", 0.002),
+        ("still life with apples", "object", 0.02),
+        ("小桥流水", "building", 0.005),
+        ("a waterfall", "rock", 0.02),
+    ],
+)
+def test_what_was_asked_for_is_in_every_composition(prompt, region, least):
+    for seed in range(4):
+        _, labels = draw(prompt, seed)
+        assert share(labels, region) > least, seed
+
+
+@pytest.mark.parametrize(("prompt", "region", "channel"), [("红色的天空", "sky", 0), ("a green sea", "water", 1)])
+def test_a_named_colour_is_the_colour_of_its_region(prompt, region, channel):
+    colours, labels = draw(prompt)
+    mean = colours[0][:, labels == scenery.REGIONS.index(region)].mean(1)
+    assert int(mean.argmax()) == channel
+
+
+def test_a_seed_is_a_composition():
+    one, again, other = draw("a lake", 1)[0], draw("a lake", 1)[0], draw("a lake", 2)[0]
+    assert torch.equal(one, again)
+    assert float((one - other).abs().mean()) > 0.02
+
+
+def contrast(prompt):
+    """How far the mountains stand out from the sky, over some seeds."""
+    total = 0.0
+    for seed in range(4):
+        colours, labels = draw(prompt, seed)
+        means = [colours[0][:, labels == scenery.REGIONS.index(r)].mean(1) for r in ("sky", "mountain")]
+        total += float((means[0] - means[1]).abs().mean())
+    return total
+
+
+def test_night_is_darker_than_day_and_fog_pales_what_is_far():
+    assert draw("mountains at night")[0].mean() < 0.6 * draw("mountains by day")[0].mean()
+    assert contrast("mountains in fog") < 0.7 * contrast("mountains, clear")
+
+
+def test_what_was_ruled_out_is_not_drawn():
+    for seed in range(4):
+        _, labels = draw("a field without trees", seed)
+        assert share(labels, "tree") == 0
+
+
+def test_a_map_of_regions_gets_the_colours_of_its_light():
+    shares = torch.zeros(2, *SIZE)
+    shares[0, :40], shares[1, 40:] = 1, 1
+    names = ("sky", "water")
+    scene = scenes.read("dusk, red water")
+    washed = scenery.wash(shares, names, scene, torch.Generator().manual_seed(0))
+    water = washed[0, :, 48:].mean((1, 2))
+    assert water.argmax() == 0
+    day = scenery.wash(shares, names, scenes.read("day"), torch.Generator().manual_seed(0))
+    assert day[0, :, :40].mean() > washed[0, :, :40].mean()
+
+
+def test_the_canvas_lays_colours_and_labels_where_the_mask_is():
+    canvas = Canvas(20, 30, torch.Generator().manual_seed(0))
+    canvas.lay(canvas.box(0.75, 1.0, 0.25, 0.5), torch.tensor((1.0, 0.0, 0.0)), 3)
+    assert canvas.labels[15, 15] == 3
+    assert canvas.labels[2, 2] == 0
+    assert canvas.colours[0, 15, 15] == 1
+    assert canvas.noise(3, 3).std() == pytest.approx(1, abs=0.7)
