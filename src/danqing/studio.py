@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from danqing.arts.evaluation import Evaluation
     from danqing.artwork.artwork import Artwork
     from danqing.artwork.shelf import Shelf, Work
+    from danqing.recipes.laboratory import Judged
+    from danqing.training.engine import Estimate
+    from danqing.training.exporting import Exported
+    from danqing.training.stability import Warning as StabilityWarning
+    from danqing.training.tuning import Study
 
 
 @dataclass(frozen=True)
@@ -226,6 +231,68 @@ def evaluate(run: str | Path, data: str | Path) -> dict[str, float]:
 
     opened = Run.at(Path(run))
     return recipes.get(opened.recipe).evaluate(opened, Path(data))
+
+
+def judge(
+    what: str | Path, data: str | Path, count: int = 1000, *, output: str | Path | None = None, on_step: OnStep = ignore
+) -> Judged | None:
+    """Measure a generator (a run, a weights file, a model's name) on held-out pictures; None where it is none.
+
+    Every figure comes with its floor and its controls, see `danqing.training.image_metrics`. output: a folder for the
+    sheets; `evaluation` in a run's own folder unless given.
+    """
+    from danqing.recipes import laboratory
+
+    return laboratory.judge(str(what), Path(data), count, Path(output) if output else None, on_step)
+
+
+def warnings(run: str | Path) -> list[StabilityWarning]:
+    """What the log of a run shows to go wrong, each with what to do; nothing for a folder without a log."""
+    from danqing.training import stability
+    from danqing.training.run import Run
+
+    return stability.warnings(Run(Path(run), "", {}).metrics())
+
+
+def estimate(recipe: str, data: str | Path, settings: Mapping[str, str] | None = None) -> Estimate:
+    """What a training would cost, measured over a few steps; leaves nothing behind."""
+    import tempfile
+
+    from danqing import recipes
+    from danqing.training import engine
+    from danqing.training.run import Run
+
+    chosen = recipes.get(recipe)
+    config = recipes.configure(chosen, settings or {})
+    with tempfile.TemporaryDirectory(prefix="danqing-") as folder:
+        run = Run.open(Path(folder) / "run", recipe, dataclasses.asdict(config), False)
+        return engine.estimate(lambda: chosen.train(config, Path(data), run, ignore))
+
+
+def tune(
+    recipe: str,
+    data: str | Path,
+    study: str | Path,
+    settings: Mapping[str, str] | None = None,
+    trials: int = 20,
+    metric: str = "kid",
+    *,
+    on_step: OnStep = ignore,
+) -> Study:
+    """Search settings of a recipe for the best `metric`; goes on where the study's file stands.
+
+    settings: {"rate": "1e-4..1e-2", "batch": "16,32"} are searched, {"steps": "500"} is fixed.
+    """
+    from danqing.recipes import laboratory
+
+    return laboratory.tune(recipe, Path(data), Path(study), settings or {}, trials, metric, on_step)
+
+
+def export(what: str | Path, output: str | Path) -> Exported:
+    """Write a generator or the backbone as ONNX; refused where onnxruntime's numbers are not PyTorch's."""
+    from danqing.recipes import laboratory
+
+    return laboratory.export(str(what), Path(output))
 
 
 def evaluate_stylize(

@@ -111,3 +111,44 @@ def test_a_line_cut_by_a_kill_does_not_spoil_the_metrics(tmp_path):
     assert [m["step"] for m in run.metrics()] == [1, 2]
     run.forget_after(1)
     assert json.loads((tmp_path / "metrics.jsonl").read_text())["step"] == 1
+
+
+def test_an_estimate_counts_and_times_a_few_steps_and_leaves_nothing_behind(tmp_path):
+    run = Run.open(tmp_path / "run", "toy", {}, False)
+    before = sorted(tmp_path.rglob("*"))
+    found = engine.estimate(lambda: engine.fit(run, trainee(), engine.Budget(1000, minutes=5.0), 5))
+    assert found.parameters == {"net": 4 * 8 + 8 + 8 + 1}
+    # forward 2·16·(4·8 + 8), gradients of the weights as much, of the hidden layer 2·16·8: nobody asks for the input's
+    assert found.flops == 2 * 2 * 16 * (4 * 8 + 8) + 2 * 16 * 8
+    assert 0 < found.seconds_a_step < 1
+    assert found.memory_bytes > 2**20
+    assert found.expected_steps == min(1000, int(300 / found.seconds_a_step))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_trains_nothing_has_no_estimate():
+    with pytest.raises(BadRequest, match="nothing to estimate"):
+        engine.estimate(lambda: None)
+
+
+def test_a_nan_keeps_the_last_good_checkpoint_and_says_so(tmp_path):
+    fit(tmp_path, 4)
+    good = (tmp_path / "checkpoint.pt").read_bytes()
+    with pytest.raises(TrainingFailed, match="checkpoint before it is kept"):
+        fit(tmp_path, 8, resume=True, poison_at=6)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == good
+
+
+def test_a_nan_before_the_first_checkpoint_says_that_there_is_none(tmp_path):
+    with pytest.raises(TrainingFailed, match="no checkpoint was there yet"):
+        fit(tmp_path, 8, poison_at=1)
+
+
+def test_trouble_stands_behind_the_step_number_while_it_lasts(tmp_path):
+    told = []
+    run = Run.open(tmp_path, "toy", {}, False)
+    toy = trainee()
+    toy.watch = lambda nets: {"diversity": 0.1, "diversity_real": 0.5}
+    engine.fit(run, toy, engine.Budget(12, log_every=2, sheet_every=2), 5, lambda step: told.append(step.stage))
+    assert "collapse" not in told[0]
+    assert told[-1] == "toy, step 12, collapse"

@@ -15,38 +15,19 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from typer.exceptions import TyperException
 
 from danqing import arts
 from danqing.arts import Flag
 from danqing.errors import BadRequest, Cancelled, DanqingError
-from danqing.interfaces import _stop
-from danqing.interfaces._flags import parameters, request_from, with_signature
-
-HELP = "Danqing 丹青: an AI art studio for this machine. Every work is kept on the shelf: danqing gallery."
-
-app = typer.Typer(
-    name="danqing", help=HELP, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
-)
-
-
-@dataclass(frozen=True)
-class Common:
-    """What every verb understands."""
-
-    json: Annotated[bool, Flag("print one JSON object and nothing else")] = False
-    quiet: Annotated[bool, Flag("print nothing but errors")] = False
-    verbose: Annotated[bool, Flag("say which device, precision and layout were chosen")] = False
-    debug: Annotated[bool, Flag("show the traceback of an error")] = False
+from danqing.interfaces import _stop, _training
+from danqing.interfaces._verbs import Voice, app, print_json, table, verb
 
 
 @dataclass(frozen=True)
@@ -89,56 +70,6 @@ KEEPING: dict[str, type[Any]] = {"picture": Keeping, "text": KeepingText, "music
 
 
 TELLING = ("compose", "paint", "sketch")  # the verbs whose remarks on a work are for people
-
-
-@dataclass(frozen=True)
-class Voice:
-    """How one run speaks: to people or to programs."""
-
-    common: Common
-    out: Console
-    err: Console
-
-    def result(self, value: dict[str, Any], show: Callable[[], None]) -> None:
-        """Give the result: as one JSON object, or as `show` prints it for people."""
-        if self.common.json:
-            print_json(value)
-        elif not self.common.quiet:
-            show()
-
-    def say(self, line: str) -> None:
-        """One line for people."""
-        self.out.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    def note(self, line: str) -> None:
-        """A remark on the standard error, not part of the result."""
-        if not self.common.quiet:
-            self.err.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def print_json(value: dict[str, Any]) -> None:
-    """One object on one line of the standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
-    sys.stdout.flush()
-
-
-Run = Callable[..., None]
-
-
-def verb(name: str, *groups: type[Any], help: str) -> Callable[[Run], Run]:
-    """Make a command of a function that takes a Voice and one object of each group: their fields are its options."""
-
-    def register(run: Run) -> Run:
-        def command(**given: Any) -> None:
-            common: Common = request_from(Common, given)
-            voice = Voice(common, Console(file=sys.stdout), Console(file=sys.stderr))
-            run(voice, *(request_from(group, given) for group in groups))
-
-        parts = [part for group in (*groups, Common) for part in parameters(group)]
-        app.command(name, help=help)(with_signature(command, parts))
-        return run
-
-    return register
 
 
 # --- making works -----------------------------------------------------------------------------------------------------
@@ -300,7 +231,7 @@ def gallery(voice: Voice, asked: Gallery) -> None:
             )
             for work in works
         ]
-        _table(voice, ("id", "made", "verb", "size", "title"), rows)
+        table(voice, ("id", "made", "verb", "size", "title"), rows)
         voice.note(f"{len(works)} of {total} works in {shelf.home}; one of them in full: danqing show ID")
 
     voice.result({"works": [_as_dict(work) for work in works], "total": total, "home": str(shelf.home)}, show)
@@ -379,7 +310,7 @@ def models(voice: Voice, asked: Models) -> None:
             (card.name, card.rights, f"{card.parameters / 1e6:.1f} M", _place(card.name, card.url), card.purpose)
             for card in cards
         ]
-        _table(voice, ("name", "rights", "parameters", "here", "purpose"), rows)
+        table(voice, ("name", "rights", "parameters", "here", "purpose"), rows)
 
     voice.result({"models": [{**card.as_dict(), "here": catalog.available(card.name)} for card in cards]}, show)
 
@@ -410,7 +341,7 @@ def _styles(voice: Voice) -> None:
             )
             for style in known
         ]
-        _table(voice, ("name", "中文", "years", "works", "painters"), rows)
+        table(voice, ("name", "中文", "years", "works", "painters"), rows)
         voice.note("a picture file is a style as well: --style painting.jpg")
 
     voice.result({"styles": [asdict(style) for style in known]}, show)
@@ -425,7 +356,7 @@ def data(voice: Voice) -> None:
 
     def show() -> None:
         rows = [(source.name, f"{source.works:,}", model, source.rights) for source, model in used]
-        _table(voice, ("collection", "works", "model", "rights"), rows)
+        table(voice, ("collection", "works", "model", "rights"), rows)
 
     entries = [{"name": s.name, "works": s.works, "model": model, "rights": s.rights} for s, model in used]
     voice.result({"data": entries}, show)
@@ -453,116 +384,7 @@ def doctor(voice: Voice) -> None:
 
 # --- one's own models -------------------------------------------------------------------------------------------------
 
-
-@dataclass(frozen=True)
-class Train:
-    """What to train, on what."""
-
-    recipe: Annotated[str, Flag("which model: perceptual, fast, styles", "RECIPE", argument=True)]
-    settings: Annotated[
-        tuple[str, ...],
-        Flag("settings of the recipe: steps=500 size=96 (list: --settings)", "[KEY=VALUE]…", argument=True),
-    ] = ()
-    data: Annotated[Path | None, Flag("the folder of works to learn from", "DIR")] = None
-    run: Annotated[Path | None, Flag("the folder of this run; runs/RECIPE unless given", "DIR")] = None
-    resume: Annotated[bool, Flag("go on from the run's last checkpoint")] = False
-    list: Annotated[bool, Flag("list the recipe's settings and what each is for", name="--settings")] = False
-
-
-@verb("train", Train, help="Train a model by its recipe on one's own collection.")
-def train(voice: Voice, asked: Train) -> None:
-    """Train; Ctrl-C ends the step at hand, saves a checkpoint and stops."""
-    from danqing import recipes, studio
-    from danqing.interfaces._progress import Watch, stopped_between_steps
-
-    recipe = recipes.get(asked.recipe)
-    if asked.list:
-        defaults = recipe.config()
-        rows = [(name, recipes.shown(getattr(defaults, name)), use) for name, use in recipes.meanings(recipe).items()]
-        settings = {name: {"default": default, "meaning": use} for name, default, use in rows}
-        about = {"recipe": recipe.name, "purpose": recipe.purpose, "data": recipe.data, "settings": settings}
-        voice.result(about, lambda: _table(voice, ("setting", "default", "what it is for"), rows))
-        return
-    if asked.data is None:
-        raise BadRequest(f"no --data was given; {recipe.name} takes {recipe.data}")
-    chosen = {}
-    for text in asked.settings:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise BadRequest(f"setting {text!r} has no value; settings are written KEY=VALUE, as in steps=500")
-        chosen[key] = value
-    folder = asked.run or Path("runs") / asked.recipe
-    watching = not (voice.common.quiet or voice.common.json)
-    with Watch(voice.err, bar=watching, quiet=voice.common.quiet) as on_step, stopped_between_steps(on_step) as steps:
-        measured = studio.train(asked.recipe, asked.data, folder, chosen, resume=asked.resume, on_step=steps)
-    _measured(voice, folder, measured)
-
-
-@dataclass(frozen=True)
-class Evaluate:
-    """What to measure."""
-
-    what: Annotated[str, Flag("a run's folder, or an art: stylize", "RUN|ART", argument=True)]
-    data: Annotated[Path | None, Flag("the folder of works whose held-out part is used", "DIR")] = None
-    photos: Annotated[tuple[Path, ...], Flag("photos to measure stylize on; repeat", "FILE", "--photo")] = ()
-    styles: Annotated[tuple[str, ...], Flag("styles to measure stylize with; repeat", "NAME|FILE", "--style")] = ()
-    size: Annotated[int, Flag("longer side of stylize's results, px", "N")] = 384
-    output: Annotated[Path | None, Flag("where to save stylize's contact sheet", "FILE", "-o,--output")] = None
-    force: Annotated[bool, Flag("replace a file that is there already")] = False
-
-
-@verb("evaluate", Evaluate, help="Measure a training run on held-out data, or an art over fixed works.")
-def evaluate(voice: Voice, asked: Evaluate) -> None:
-    """Measure."""
-    from danqing import studio
-
-    if asked.what == "stylize":
-        _evaluate_stylize(voice, asked)
-        return
-    if asked.data is None:
-        raise BadRequest("no --data was given; a run is measured on the held-out part of the data it was trained on")
-    _measured(voice, Path(asked.what), studio.evaluate(asked.what, asked.data))
-
-
-def _evaluate_stylize(voice: Voice, asked: Evaluate) -> None:
-    _check_places(Keeping(asked.output, asked.force), [asked.output])
-    from danqing import studio
-    from danqing.artwork import image
-    from danqing.interfaces._progress import Watch
-
-    watching = not (voice.common.quiet or voice.common.json)
-    with Watch(voice.err, bar=watching, quiet=voice.common.quiet) as on_step:
-        found = studio.evaluate_stylize(asked.photos, asked.styles, size=asked.size, on_step=on_step)
-    if asked.output:
-        image.write(found.sheet, asked.output, force=asked.force)
-    rows = [*found.rows, *found.means()]
-
-    def show() -> None:
-        cells = [
-            (row.photo, row.style, row.method, f"{row.content:.3f}", f"{row.style_left:.3f}", f"{row.seconds:.1f}")
-            for row in rows
-        ]
-        _table(voice, ("photo", "style", "method", "lost", "style left", "seconds"), cells)
-
-    voice.result({"rows": [vars(row) for row in found.rows], "means": [vars(row) for row in found.means()]}, show)
-
-
-def _measured(voice: Voice, folder: Path, measured: dict[str, float]) -> None:
-    def show() -> None:
-        _table(voice, ("measure", "held out"), [(name, f"{value:.4g}") for name, value in measured.items()])
-        voice.say(f"{folder}")
-
-    voice.result({"run": str(folder), "measured": measured}, show)
-
-
-def _table(voice: Voice, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns without lines: easy to read, easy to cut. The last column takes what room there is."""
-    table = Table(*heads, box=None, pad_edge=False, header_style="bold")
-    for index in range(len(heads) - 1):
-        table.columns[index].no_wrap = True
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    voice.out.print(table)
+_training.register()
 
 
 # --- the frame --------------------------------------------------------------------------------------------------------

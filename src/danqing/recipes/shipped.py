@@ -9,7 +9,7 @@ from danqing.compute import checkpoint, device
 from danqing.encode.text import Vocabulary
 from danqing.techniques import sequence
 from danqing.techniques.backbone import Backbone, Config, Extractor
-from danqing.training import language
+from danqing.training import image_metrics, language
 
 
 def backbone(path: str = "") -> Extractor:
@@ -18,6 +18,11 @@ def backbone(path: str = "") -> Extractor:
     net = Backbone(Config(**about["config"]))
     net.load_state_dict(checkpoint.unpack(tensors))
     return Extractor(net, device.choose())
+
+
+def space() -> image_metrics.Space:
+    """The feature space that generators are measured in: the backbone that ships."""
+    return image_metrics.Space("perceptual", catalog.sha256("perceptual"), backbone())
 
 
 def go_on_from(start: str, model: sequence.Model, vocabulary: Vocabulary) -> None:

@@ -123,10 +123,17 @@ class Pixels:
         return out[:, ::-1] if draw[3] < 0.5 else out
 
     def batch(
-        self, numbers: Sequence[int], size: int, scale: tuple[float, float], generator: torch.Generator
+        self,
+        numbers: Sequence[int],
+        size: int,
+        scale: tuple[float, float],
+        generator: torch.Generator,
+        mirrored: bool = True,
     ) -> Tensor:
-        """Random crops of these pictures: (B, 3, size, size) float32 in [0, 1]."""
+        """Random crops of these pictures, half of them mirrored: (B, 3, size, size) float32 in [0, 1]."""
         draws = torch.rand(len(numbers), 4, generator=generator, dtype=torch.float64).numpy()
+        if not mirrored:
+            draws[:, 3] = 1.0
         crops = np.stack([self.crop(n, size, scale, d) for n, d in zip(numbers, draws, strict=True)])
         return torch.from_numpy(crops).permute(0, 3, 1, 2).float().div_(255)
 

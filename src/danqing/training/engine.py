@@ -14,8 +14,11 @@ masters that the optimiser updates (Micikevicius et al. 2018, without loss scali
 from __future__ import annotations
 
 import copy
+import dataclasses
+import sys
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +28,8 @@ from torch import Tensor, nn
 from danqing.artwork.image import Picture, write
 from danqing.artwork.request import OnStep, Step, ignore
 from danqing.compute import device, seed
-from danqing.errors import Cancelled
+from danqing.errors import BadRequest, Cancelled
+from danqing.training import stability
 from danqing.training.run import Run
 
 
@@ -120,6 +124,98 @@ class _Average:
         names = list(self.state)
         new = [values[n].detach().float() for n in names]
         torch._foreach_lerp_([self.state[n] for n in names], new, 1 - decay)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a training would cost, measured over a few of its steps on this machine."""
+
+    parameters: Mapping[str, int]  # of each network
+    flops: float  # floating-point operations of one step, forward and backward; a multiply-add counts as two
+    seconds_a_step: float
+    memory_bytes: int  # the most that was held: by this process on a CPU, by tensors on a GPU
+    device: str
+    steps: int  # the budget's
+    minutes: float  # the budget's
+
+    @property
+    def expected_steps(self) -> int:
+        """How many steps the budget allows: all of them, or as many as the minutes do."""
+        return min(self.steps, int(60 * self.minutes / self.seconds_a_step))
+
+    @property
+    def expected_minutes(self) -> float:
+        """How long they take, without sheets and checkpoints."""
+        return self.expected_steps * self.seconds_a_step / 60
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, as JSON can hold it."""
+        return {
+            **dataclasses.asdict(self),
+            "expected_steps": self.expected_steps,
+            "expected_minutes": round(self.expected_minutes, 2),
+        }
+
+
+class _Estimated(Exception):
+    def __init__(self, estimate: Estimate) -> None:
+        super().__init__()
+        self.estimate = estimate
+
+
+_dry: ContextVar[bool] = ContextVar("dry", default=False)
+TIMED_STEPS = 3
+clock = time.monotonic  # what a budget's minutes are taken from; benchmarks count the processor's instead
+
+
+def estimate(train: Callable[[], object]) -> Estimate:
+    """Run a recipe's train() as far as its fit(), measure a few steps there, and stop. Writes nothing.
+
+    Where a recipe fits several times, this is about the first one.
+    """
+    token = _dry.set(True)
+    try:
+        train()
+    except _Estimated as found:
+        return found.estimate
+    finally:
+        _dry.reset(token)
+    raise BadRequest("this recipe trains nothing step by step, so there is nothing to estimate")
+
+
+def _measure(loop: _Loop) -> Estimate:
+    """One step that is counted (and warms everything up), then a few that are timed."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    here = next(next(iter(loop.trainee.nets.values())).parameters()).device
+    with FlopCounterMode(display=False) as counter:
+        _one_step(loop)
+    began = time.perf_counter()
+    for _ in range(TIMED_STEPS):
+        sum(float(value) for value in _one_step(loop).values())  # waits for a GPU
+    seconds = (time.perf_counter() - began) / TIMED_STEPS
+    parameters = {n: sum(p.numel() for p in net.parameters()) for n, net in loop.trainee.nets.items()}
+    memory = torch.cuda.max_memory_allocated() if here.type == "cuda" else _peak_bytes()
+    budget = loop.budget
+    return Estimate(
+        parameters,
+        float(counter.get_total_flops()),
+        seconds,
+        memory,
+        str(device.choose()),
+        budget.steps,
+        budget.minutes,
+    )
+
+
+def _peak_bytes() -> int:
+    """The most memory this process has held so far; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 class _Loop:
@@ -223,7 +319,10 @@ def fit(run: Run, trainee: Trainee, budget: Budget, run_seed: int, on_step: OnSt
     nets = trainee.nets
     for net in nets.values():
         net.train()
-    began, saved = time.monotonic() - loop.elapsed_s, time.monotonic()
+    if _dry.get():
+        raise _Estimated(_measure(loop))
+    trouble = _trouble(run)
+    began, saved = clock() - loop.elapsed_s, time.monotonic()
     sums: dict[str, float] = {}
     count = 0
     try:
@@ -233,23 +332,29 @@ def fit(run: Run, trainee: Trainee, budget: Budget, run_seed: int, on_step: OnSt
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value
             count += 1
-            loop.elapsed_s = time.monotonic() - began
+            loop.elapsed_s = clock() - began
             if loop.step % budget.log_every == 0 or loop.step == budget.steps:
                 means = {name: total / count for name, total in sums.items()}
                 run.log(loop.step, {**means, "elapsed_s": round(loop.elapsed_s, 2)})
                 sums, count = {}, 0
             if loop.step % budget.sheet_every == 0:
                 _look(loop)
+                trouble = _trouble(run)
             if time.monotonic() - saved > budget.checkpoint_every_s:
                 loop.save()
                 saved = time.monotonic()
-            on_step(Step(loop.step, budget.steps, f"{run.recipe}, step {loop.step}"))
+            on_step(Step(loop.step, budget.steps, f"{run.recipe}, step {loop.step}{trouble}"))
     except Cancelled:  # raised by on_step, so between two steps; an interrupt inside a step keeps the last checkpoint
         loop.save()
         raise
     loop.save()
     _look(loop)
     return loop.averaged_nets()
+
+
+def _trouble(run: Run) -> str:
+    """What goes wrong at present, in a word, to stand behind the step's number: the bar shows it as long as it does."""
+    return "".join(f", {warning.name}" for warning in stability.warnings(run.metrics()))
 
 
 def _one_step(loop: _Loop) -> Mapping[str, Tensor]:

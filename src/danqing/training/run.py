@@ -85,10 +85,13 @@ class Run:
         """Stop the run where a figure is not finite: what was saved before stays good."""
         for name, value in values.items():
             if not math.isfinite(value):
-                raise TrainingFailed(
-                    f"{name} became {value} at step {step}; the checkpoint before it is kept in {self.folder}. "
-                    f"Lower the learning rate (rate=…) in a new run, or go on from that checkpoint with --resume"
+                kept = (
+                    f"the checkpoint before it is kept in {self.folder}. Lower the learning rate (rate=…) in a new "
+                    f"run, or go on from that checkpoint with --resume"
+                    if (self.folder / "checkpoint.pt").exists()
+                    else "no checkpoint was there yet. Lower the learning rate (rate=…) in a new run"
                 )
+                raise TrainingFailed(f"{name} became {value} at step {step}; {kept}")
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line to metrics.jsonl."""
