@@ -3,36 +3,18 @@
 import dataclasses
 import json
 import signal
-import subprocess
-import sys
 import zipfile
 
 import numpy as np
 import pop_songs
 import pytest
 from PIL import Image
+from training_process import finish, train
 
 from danqing import recipes
 from danqing.compute import checkpoint
 from danqing.errors import UnknownName
 from danqing.training.run import Run
-
-PROGRAM = """
-import dataclasses, os, signal, sys
-from pathlib import Path
-import torch
-from danqing import recipes
-from danqing.training.run import Run
-torch.set_num_threads(1)
-name, root, folder, kill = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
-recipe = recipes.get(name)
-config = recipe.config.tiny()
-run = Run.open(folder, name, dataclasses.asdict(config), resume=True)
-def on_step(step):
-    if step.done == kill:
-        os.kill(os.getpid(), signal.SIGKILL)
-recipe.train(config, root, run, on_step)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -154,22 +136,6 @@ def material(name, request):
     kind |= {"piano": "kern", "pop": "hits"}
     kind |= dict.fromkeys(("folk", "folk_lstm", "folk_tuned"), "songs")
     return request.getfixturevalue(kind.get(name, "pictures"))
-
-
-def train(name, root, folder, kill=-1):
-    """A training run in a process of its own that has begun."""
-    command = [sys.executable, "-c", PROGRAM, name, str(root), str(folder), str(kill)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process):
-    """(exit code, what it wrote to stderr)."""
-    try:
-        _, errors = process.communicate(timeout=120)
-    finally:
-        process.kill()
-        process.wait()
-    return process.returncode, errors
 
 
 @pytest.mark.parametrize("name", recipes.names())
