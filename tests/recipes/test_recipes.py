@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import signal
+import time
 import zipfile
 
 import numpy as np
@@ -15,6 +16,11 @@ from danqing import recipes
 from danqing.compute import checkpoint
 from danqing.errors import UnknownName
 from danqing.training.run import Run
+
+GENERATORS = (
+    *("gan", "dcgan", "wgan_gp", "lsgan", "cgan", "progan", "stylegan", "r3gan"),
+    *("vae", "autoencoder", "flow", "cyclegan", "pix2pix", "sketch"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +166,27 @@ def test_every_recipe_survives_a_kill(name, material, tmp_path):
     result = json.loads((tmp_path / "cut" / "result.json").read_text())
     measured = recipes.get(name).evaluate(Run.at(tmp_path / "cut"), material)
     assert measured == pytest.approx({k: result[k] for k in measured}, rel=0.05, abs=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GENERATORS)
+def test_a_generator_survives_fifty_kills_at_any_moment(name, request, tmp_path):
+    """Killed from outside after a random time, be it in a step, in a checkpoint or before: always the same weights."""
+    pictures = request.getfixturevalue("pictures")
+    whole = train(name, pictures, tmp_path / "whole")
+    began = time.monotonic()
+    assert finish(whole)[0] == 0
+    lasted = time.monotonic() - began
+    weights = (tmp_path / "whole" / "weights.safetensors").read_bytes()
+    rng = np.random.default_rng(9)
+    for number in range(50):
+        folder = tmp_path / f"cut{number}"
+        process = train(name, pictures, folder)
+        process.join(timeout=float(rng.uniform(0, lasted)))
+        process.kill()
+        finish(process)
+        assert finish(train(name, pictures, folder)) == (0, "")
+        assert (folder / "weights.safetensors").read_bytes() == weights, number
 
 
 @pytest.mark.parametrize("name", recipes.names())
