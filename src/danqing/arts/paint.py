@@ -48,6 +48,10 @@ class Paint:
         Path | None,
         Flag("a picture whose colours it takes; without a prompt, its composition too", "FILE"),
     ] = None
+    model: Annotated[
+        str | None,
+        Flag("own unless given; hf:NAME is a text-to-image model through the diffusers library (extra hub)", "hf:NAME"),
+    ] = None
     seed: Annotated[int | None, Flag("the same seed gives the same picture; a fresh one unless given", "N")] = None
 
     def __post_init__(self) -> None:
@@ -59,6 +63,8 @@ class Paint:
             raise BadRequest(f"--size is {self.size}; it lies between {SMALLEST} and {LARGEST} px")
         if not 1 <= self.count <= MOST:
             raise BadRequest(f"--count is {self.count}; it lies between 1 and {MOST}")
+        if self.model is not None and (not self.prompt or self.like):
+            raise BadRequest("--model hf:NAME paints from words: it goes with a prompt and without --like")
         if self.seed is not None and not 0 <= self.seed < 2**31:
             raise BadRequest(f"--seed is {self.seed}; it lies between 0 and {2**31 - 1}")
 
@@ -75,9 +81,35 @@ def create_all(request: Paint, tools: Tools) -> tuple[Artwork, ...]:
 
     if request.prompt:
         policy.check(request.prompt)
-    scene = understood(request, tools)
     seed = seeds.fresh() if request.seed is None else request.seed
+    if request.model:
+        return _by_guest(request, request.model, seed, tools)
+    scene = understood(request, tools)
     return tuple(_one(request, scene, (seed + number) % 2**31, tools) for number in range(request.count))
+
+
+def _by_guest(request: Paint, model: str, seed: int, tools: Tools) -> tuple[Artwork, ...]:
+    """By a model from elsewhere: the prompt goes to it as it is written, with the style's name."""
+    from danqing.artwork.artwork import Artwork
+    from danqing.artwork.provenance import Provenance, describe
+    from danqing.compute.seed import generator
+    from danqing.encode.image import to_picture
+    from danqing.encode.scenes import Scene
+    from danqing.techniques import hub_pictures
+
+    assert request.prompt is not None
+    words = request.prompt
+    if request.style:
+        words = f"{words}, {tools.styles.style(request.style).title}"
+    pipeline = hub_pictures.load(model, tools.compute)
+    works = []
+    for number in range(request.count):
+        own = (seed + number) % 2**31
+        picture = hub_pictures.paint(pipeline, words, _sides(request, Scene()), generator(own), tools.on_step)
+        facts = {**describe(request), "count": 1, "seed": own}
+        notes = (f"painted by {model}, a model from elsewhere; what it learned from is on its own card",)
+        works.append(Artwork(to_picture(picture), Provenance("paint", facts, own, {}, (), notes), title=request.prompt))
+    return tuple(works)
 
 
 def understood(request: Paint, tools: Tools) -> Scene | None:
