@@ -84,7 +84,8 @@ class Brush:
             large,
             [exemplar],
             share,
-            patch_style.Config(palette=0.0),
+            # The forms are there: coarse scales and second passes would cost half the time and show nothing more.
+            patch_style.Config(palette=0.0, coarsest=192, passes=1),
             self.tools.compute,
             generator(self.seed, stream=3),
             self.tools.on_step,

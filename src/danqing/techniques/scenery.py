@@ -132,6 +132,7 @@ def compose(scene: Scene, height: int, width: int, generator: torch.Generator) -
     else:
         _landscape(stage)
     _tint(stage)
+    _by_hand(stage.canvas)
     return stage.canvas.colours.clamp(0, 1)[None], stage.canvas.labels
 
 
@@ -903,6 +904,18 @@ def _vase(stage: _Stage, x: float, foot: float) -> None:
             bloom = stage.colour("flower", blooms[int(canvas.uniform(0, 3.99))])
             size = canvas.uniform(0.022, 0.045)
             canvas.lay(canvas.ellipse(px, py, size, size, 0.4), bloom * canvas.uniform(0.85, 1.1), _LABEL["flower"])
+
+
+def _by_hand(canvas: Canvas) -> None:
+    """No straight line stays quite straight: everything is moved by smooth noise, a hundredth of the height at most."""
+    moved = [0.0035 * canvas.noise(9, 9 * canvas.wide, 3) for _ in range(2)]
+    across = (canvas.x + moved[0]) / canvas.wide * 2 - 1
+    down = (canvas.y + moved[1]) * 2 - 1
+    grid = torch.stack([across, down], -1)[None]
+    both = torch.cat([canvas.colours, canvas.labels[None].float()])[None]
+    smooth = F.grid_sample(both[:, :3], grid, mode="bilinear", padding_mode="border", align_corners=False)
+    exact = F.grid_sample(both[:, 3:], grid, mode="nearest", padding_mode="border", align_corners=False)
+    canvas.colours, canvas.labels = smooth[0], exact[0, 0].long()
 
 
 def _tint(stage: _Stage) -> None:
