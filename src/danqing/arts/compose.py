@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from danqing.arts import Flag, Tools, check_choices
 from danqing.arts.write import MOODS_ZH
-from danqing.artwork.music import MODES, TONICS, ZERO, Key
+from danqing.artwork.pitches import MODES, TONICS
 from danqing.errors import BadRequest, UnknownName
 
 if TYPE_CHECKING:
     from danqing.artwork.artwork import Artwork
-    from danqing.artwork.music import Score
+    from danqing.artwork.music import Key, Score
 
 MOST = 20  # works in one request
 LEAST_BARS, MOST_BARS = 2, 64  # of a new piece, or of what is added to one
@@ -210,6 +210,8 @@ def create_all(request: Compose, tools: Tools) -> tuple[Artwork, ...]:
 
 def read_key(text: str) -> Key:
     """A key as people write it: "g-minor", "G minor", "Gm", "Bb", "d-dorian", "降B大调". Raises BadRequest."""
+    from danqing.artwork.music import ZERO, Key  # a score's many dataclasses would slow `--help` down
+
     plain = text.strip().replace("♭", "b").replace("♯", "#").replace("大调", " major").replace("小调", " minor")
     plain = re.sub(r"^([降升])([A-Ga-g])", lambda m: m[2] + {"降": "b", "升": "#"}[m[1]], plain)
     found = re.fullmatch(r"([A-Ga-g])(#|b|[\s-]?sharp|[\s-]?flat)?[\s_-]*([A-Za-z]*)", plain)

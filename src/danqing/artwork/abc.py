@@ -15,7 +15,8 @@ from fractions import Fraction
 
 from danqing.artwork import barlines, engraving, pitches
 from danqing.artwork.engraving import Sign
-from danqing.artwork.music import MODES, ZERO, Chord, Key, Meter, Note, Part, Score, Tempo
+from danqing.artwork.music import ZERO, Chord, Key, Meter, Note, Part, Score, Tempo
+from danqing.artwork.pitches import MODES
 from danqing.artwork.provenance import Provenance
 from danqing.errors import BadRequest, InvalidMedia
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from danqing.artwork import barlines, pitches
-from danqing.artwork.music import MODES, ZERO, Key, Meter, Note, Part, Score, Tempo
+from danqing.artwork.music import ZERO, Key, Meter, Note, Part, Score, Tempo
+from danqing.artwork.pitches import MODES
 from danqing.errors import InvalidMedia
 
 MAX_SPINES = 256

@@ -15,7 +15,8 @@ from math import lcm
 from typing import Any
 
 from danqing.artwork import barlines, pitches
-from danqing.artwork.music import MODES, TONICS, ZERO, Chord, Key, Meter, Note, Part, Score, Tempo
+from danqing.artwork.music import ZERO, Chord, Key, Meter, Note, Part, Score, Tempo
+from danqing.artwork.pitches import MODES, TONICS
 from danqing.artwork.provenance import Provenance
 from danqing.errors import BadRequest, InvalidMedia
 

@@ -16,8 +16,6 @@ from typing import TypeVar
 from danqing.errors import BadRequest
 
 ZERO = Fraction(0)
-TONICS = ("C", "C#", "Db", "D", "D#", "Eb", "E", "F", "F#", "Gb", "G", "G#", "Ab", "A", "A#", "Bb", "B", "Cb")
-MODES = ("major", "minor", "dorian", "phrygian", "lydian", "mixolydian", "locrian")
 
 
 @dataclass(frozen=True, order=True)

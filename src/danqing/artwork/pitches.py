@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+TONICS = ("C", "C#", "Db", "D", "D#", "Eb", "E", "F", "F#", "Gb", "G", "G#", "Ab", "A", "A#", "Bb", "B", "Cb")
+MODES = ("major", "minor", "dorian", "phrygian", "lydian", "mixolydian", "locrian")
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 SIGNS = {"": 0, "#": 1, "b": -1, "##": 2, "bb": -2}
 # Fifths above C of each tonic, as a major key; how many fifths a mode's signature lies from the major one's.

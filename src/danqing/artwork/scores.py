@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from danqing.artwork import abc, files, kern, literature, midi, musicxml
-from danqing.artwork.music import MODES, TONICS, ZERO, Chord, Key, Meter, Note, Part, Score, Tempo
+from danqing.artwork.music import ZERO, Chord, Key, Meter, Note, Part, Score, Tempo
+from danqing.artwork.pitches import MODES, TONICS
 from danqing.artwork.provenance import Provenance
 from danqing.errors import BadRequest, InvalidMedia
 

@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from danqing.artwork import pitches
-from danqing.artwork.music import MODES, ZERO, Chord, Key, Meter, Note, Part, Score, Tempo
+from danqing.artwork.music import ZERO, Chord, Key, Meter, Note, Part, Score, Tempo
+from danqing.artwork.pitches import MODES
 from danqing.encode.text import END, Characters
 from danqing.errors import BadRequest
 

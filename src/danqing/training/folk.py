@@ -21,7 +21,8 @@ from typing import TypeVar
 import numpy as np
 
 from danqing.artwork import pitches
-from danqing.artwork.music import MODES, ZERO, Key
+from danqing.artwork.music import ZERO, Key
+from danqing.artwork.pitches import MODES
 from danqing.encode import tunes
 from danqing.encode.tunes import TICKS, Event, Section, Tune
 from danqing.errors import BadRequest
