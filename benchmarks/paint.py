@@ -11,6 +11,9 @@ scene    a classifier trained on photographs only (forest, mountain, sea, glacie
          backbone; its own accuracy on held-out photographs is printed beside it.
 style    a classifier trained on real paintings only, for seven styles; the asked one among its first three; its
          accuracy on held-out paintings beside it.
+realism  KID against held-out paintings of landscape styles, in the backbone's space, with the floor (other real
+         paintings), the underpaintings alone, and blurred paintings beside it; the rate of near-copies. The painter
+         learned with losses in this very backbone, so the figure flatters it.
 apart    mean pairwise distance of four seeds of ten prompts, in the same space, and that of real paintings.
 speed    seconds for one painting, models loaded; the first pass of `sketch` at 256 px.
 """
@@ -40,9 +43,9 @@ from danqing.compute import device
 from danqing.compute.seed import generator
 from danqing.encode import scenes
 from danqing.encode.image import resize, to_oklab, to_picture, to_tensor
-from danqing.recipes import shipped
+from danqing.recipes import shipped, sketch
 from danqing.techniques import scenery
-from danqing.training import data
+from danqing.training import data, image_metrics, pictures
 
 SCENES = {
     "forest": "forest",
@@ -78,6 +81,7 @@ def main() -> None:
         **colour_figures(prompts, made),
         **judges.scenes(prompts, made),
         **judges.styles(prompts, made),
+        **realism(made, options.data),
         **judges.apart(prompts[:10], options, tools),
         "seconds_a_painting": statistics.median(one["seconds"] for one in made),
         "seconds_sketch_256": sketch_seconds(tools),
@@ -100,9 +104,9 @@ def one(prompt: Result, options: argparse.Namespace, tools: Tools) -> Result:
     picture = to_tensor(work.content)
     scene = paint.understood(request, tools)
     height, width = (round(brushwork.SHORT_SIDE * side / min(picture.shape[2:])) for side in picture.shape[2:])
-    _, labels = scenery.compose(scene, height, width, generator(options.seed, stream=1))
+    layout, labels = scenery.compose(scene, height, width, generator(options.seed, stream=1))
     small = resize(picture, (height, width))
-    return {"text": prompt["text"], "picture": small, "large": picture, "labels": labels, "seconds": seconds}
+    return {"picture": small, "large": picture, "layout": layout, "labels": labels, "seconds": seconds}
 
 
 # --- colours ----------------------------------------------------------------------------------------------------------
@@ -184,12 +188,7 @@ class Judges:
         return judge, float(np.mean(right))
 
     def seen(self, work: Result) -> np.ndarray:
-        picture = work["picture"]
-        short = min(picture.shape[2:])
-        left = (picture.shape[3] - short) // 2
-        top = (picture.shape[2] - short) // 2
-        square = picture[:, :, top : top + short, left : left + short]
-        return self.describe(resize(square, (SIDE, SIDE)))[0]
+        return self.describe(square(work["picture"], SIDE))[0]
 
     def scenes(self, prompts: list[Result], made: list[Result]) -> Result:
         asked = [(p, w) for p, w in zip(prompts, made, strict=True) if "scene" in p]
@@ -226,6 +225,26 @@ def firsts(judge: tuple[Any, Any], row: np.ndarray, count: int) -> list[str]:
 def pairwise(rows: np.ndarray) -> float:
     apart = [np.linalg.norm(a - b) for i, a in enumerate(rows) for b in rows[:i]]
     return float(np.mean(apart))
+
+
+def realism(made: list[Result], root: Path) -> Result:
+    """Made pictures and their underpaintings among real ones, as middle squares of 128 px."""
+    collection = pictures.load(root / "paintings", 128, only=f"style={sketch.STYLES}")
+    reference = image_metrics.Reference.of(collection, shipped.space(), len(made))
+    found = {}
+    for name in ("picture", "layout"):
+        squares = torch.cat([square(work[name], 128) for work in made]) * 2 - 1
+        found[name] = image_metrics.measure(squares, reference)
+    flat = found["picture"].flat()
+    kept = ("kid", "kid_error", "kid_floor", "kid_blurred", "near_copies", "near_copies_floor")
+    return {**{name: flat[name] for name in kept}, "kid_of_underpaintings": found["layout"].flat()["kid"]}
+
+
+def square(x: Tensor, side: int) -> Tensor:
+    """The middle square of (1, 3, H, W) at this side."""
+    short = min(x.shape[2:])
+    top, left = (x.shape[2] - short) // 2, (x.shape[3] - short) // 2
+    return resize(x[:, :, top : top + short, left : left + short], (side, side)).clamp(0, 1)
 
 
 # --- the rest ---------------------------------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ SHORT_SIDE = 256  # px, of what the layout painter sees
 PALETTE = 0.4  # how far colours move toward the style's
 BRUSHES = 0.75  # how far the exemplar's colours are brought to the picture's
 KEPT = 0.8  # how much of the difference in broad colour to the layout is taken back at the end
+FORMS = 0.45  # and of that in forms smaller than these squares, but larger than a stroke
+STROKE = 5  # px at 512
 BROAD = 24  # px at 512: colours are compared over squares of this side
 NARROWEST = 16  # px, any side of a style's picture
 
@@ -90,7 +92,9 @@ class Brush:
             generator(self.seed, stream=3),
             self.tools.on_step,
         )
-        return (painted + KEPT * _broad(large - painted)).clamp(0, 1)
+        apart = large - painted
+        broad, near = _broad(apart), _broad(apart, STROKE)
+        return (painted + KEPT * broad + FORMS * (near - broad)).clamp(0, 1)
 
     def exemplar(self) -> Tensor:
         """The style's picture, (1, 3, h, w) in [0, 1]; raises InvalidMedia."""
@@ -143,11 +147,11 @@ class Brush:
         return fast_style.statistics(maps, settings)[0]
 
 
-def _broad(x: Tensor) -> Tensor:
-    """The mean of each place's surroundings. x (1, C, H, W)."""
+def _broad(x: Tensor, square: int = BROAD) -> Tensor:
+    """The mean of each place's surroundings, `square` px at 512. x (1, C, H, W)."""
     import torch.nn.functional as F
 
-    side = max(3, round(BROAD * min(x.shape[2:]) / 512)) | 1
+    side = max(3, round(square * min(x.shape[2:]) / 512)) | 1
     return F.avg_pool2d(F.pad(x, (side // 2,) * 4, mode="replicate"), side, 1)
 
 

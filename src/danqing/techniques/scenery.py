@@ -626,6 +626,8 @@ def _near_trees(stage: _Stage, share: float) -> None:
     if not stage.may("tree", share) and not stage.has("blossom"):
         return
     sides = [-1, 1] if canvas.chance(0.2) else [1 if canvas.chance(0.5) else -1]
+    if stage.disc and stage.has("moon", "sun"):  # not before what was asked for
+        sides = [-1 if stage.disc[0] > canvas.wide / 2 else 1]
     willows = stage.has(*WATERS) and stage.season in ("spring", "summer") and not stage.has("blossom")
     for number, side in enumerate(sides):
         x = canvas.wide * (0.5 + side * canvas.uniform(0.34, 0.5))
@@ -714,7 +716,7 @@ def _pagoda(stage: _Stage, foot: float, tall: float, depth: float) -> None:
 def _bridge(stage: _Stage, y: float) -> None:
     canvas = stage.canvas
     colour = stage.lit(stage.colour("building", (0.66, 0.60, 0.52)), 0.15)
-    x, half, rise = canvas.uniform(0.35, 0.65) * canvas.wide, canvas.uniform(0.26, 0.4), canvas.uniform(0.07, 0.12)
+    x, half, rise = canvas.uniform(0.35, 0.65) * canvas.wide, canvas.uniform(0.3, 0.42), canvas.uniform(0.09, 0.14)
     deck, under = [], []
     for k in range(21):
         t = k / 20 * 2 - 1
@@ -745,12 +747,12 @@ def _waterside(stage: _Stage, horizon: float) -> None:
     land = stage.has("river", "beach") or canvas.chance(0.3 if stage.has("sea") else 0.5)
     bottom = canvas.uniform(0.78, 0.88) if land else 1.2
     _water(stage, shore, bottom)
+    if land:
+        _shore(stage, bottom)
     if stage.has("bridge"):
         _bridge(stage, horizon + 0.16)
     if stage.has("boat", "harbour") or (stage.may("boat", 0.25)):
         _boats(stage, shore, min(bottom, 0.98))
-    if land:
-        _shore(stage, bottom)
     if stage.has("rocks") or (stage.has("sea") and canvas.chance(0.3)):
         _rocks(stage, 0.84, 1.0, 5)
     if stage.has("reeds"):
@@ -763,7 +765,7 @@ def _waterside(stage: _Stage, horizon: float) -> None:
 def _shore(stage: _Stage, bottom: float) -> None:
     """The near bank: what the water does not cover."""
     canvas = stage.canvas
-    bank = (canvas.labels != _LABEL["water"]) & (canvas.y > bottom - 0.12) & (canvas.labels != _LABEL["boat"])
+    bank = (canvas.labels != _LABEL["water"]) & (canvas.y > bottom - 0.12)
     base, label = _floor(stage)
     relief = 0.12 * canvas.noise(10, 4, 5, 0.6)
     canvas.lay(bank.float(), stage.textured(0.86 * stage.lit(base), relief), label)
@@ -792,16 +794,15 @@ def _woods(stage: _Stage, horizon: float) -> None:
 
 
 def _settlement(stage: _Stage, horizon: float) -> None:
-    canvas = stage.canvas
     town = stage.has("town")
     _ground(stage, horizon)
     _treeline(stage, horizon + 0.015, 0.1, 0.55, 0.3)
     _houses(stage, horizon + 0.035, 11 if town else 6, 0.09, 0.4, town)
     _built(stage, horizon + 0.05, 0.3)
-    if town and canvas.chance(0.7):
+    if town:
         _street(stage, horizon)
     else:
-        _houses(stage, horizon + 0.14, 7 if town else 4, 0.15, 0.12, town)
+        _houses(stage, horizon + 0.14, 4, 0.15, 0.12)
         _path(stage, horizon + 0.08)
     if stage.has("flowers", "garden"):
         _flowers(stage, horizon + 0.2, True)
