@@ -24,6 +24,10 @@ MODEL = "sketch"
 USUAL_STYLE = "impressionism"
 SHORT_SIDE = 256  # px, of what the layout painter sees
 PALETTE = 0.4  # how far colours move toward the style's
+INK = 0.95  # the same for a style that knows hardly a colour
+INKS = frozenset({"shanshui-ink", "durer"})
+WOODCUTS = frozenset({"ukiyo-e", "shin-hanga", "hokusai", "hiroshige"})  # printed from blocks, not painted
+CONTOUR = 0.75  # how dark their contours are
 BRUSHES = 0.75  # how far the exemplar's colours are brought to the picture's
 KEPT = 0.8  # how much of the difference in broad colour to the layout is taken back at the end
 FORMS = 0.45  # and of that in forms smaller than these squares, but larger than a stroke
@@ -56,7 +60,7 @@ class Brush:
 
         from danqing.encode.image import match_colors
 
-        moved = match_colors(layout, self.exemplar(), amount=PALETTE)
+        moved = match_colors(layout, self.exemplar(), amount=INK if self.style.name in INKS else PALETTE)
         return moved if told is None else torch.lerp(moved, layout, told[None, None])
 
     def blocked_in(self, layout: Tensor, lines: Tensor | None = None) -> Tensor:
@@ -65,7 +69,8 @@ class Brush:
         from danqing.techniques import layout_painter
 
         model, numbers = self._painter()
-        return layout_painter.paint(model, layout, lines, numbers, generator(self.seed, stream=2))
+        painted = layout_painter.paint(model, layout, lines, numbers, generator(self.seed, stream=2))
+        return _printed(layout) if self.style.name in WOODCUTS else painted
 
     def recoloured(self, picture: Tensor, layout: Tensor, told: Tensor) -> Tensor:
         """The picture with the layout's broad colours where they were told: told (H, W) in [0, 1]."""
@@ -153,6 +158,14 @@ def _broad(x: Tensor, square: int = BROAD) -> Tensor:
 
     side = max(3, round(square * min(x.shape[2:]) / 512)) | 1
     return F.avg_pool2d(F.pad(x, (side // 2,) * 4, mode="replicate"), side, 1)
+
+
+def _printed(picture: Tensor) -> Tensor:
+    """As a woodblock prints it: flat colours within dark contours. (1, 3, H, W) in [0, 1] → the same."""
+    from danqing.encode import layouts
+
+    flat = layouts.soft(picture, 1)
+    return flat * (1 - CONTOUR * layouts.lines(flat))
 
 
 def choose(label: str, tools: Tools) -> Style:
