@@ -94,6 +94,9 @@ def _export(
             net, kwargs=dict(probes[-1]), dynamo=True, dynamic_shapes=shapes, output_names=list(outputs), verbose=False
         )
         assert program is not None
+        # Where torch.export cannot follow a batch's size (len(x), chunk), the exporter quietly fixes it.
+        if fixed := [v.name for v in program.model.graph.inputs if v.name not in still and isinstance(_first(v), int)]:
+            raise TrainingFailed(f"this network takes {fixed[0]} of one number only, so it cannot be written as ONNX")
         content = program.model_proto.SerializeToString()
         names, error = _compared(net, content, probes)
     if not error <= TOLERANCE:
@@ -103,6 +106,11 @@ def _export(
     with checkpoint.replacing(path) as file:
         file.write(content)
     return Exported(names, tuple(outputs), error)
+
+
+def _first(value: Any) -> object:
+    """The first axis of an ONNX value: a number, or the name of a size that may differ."""
+    return value.shape[0] if value.shape else None
 
 
 def _compared(net: nn.Module, content: bytes, probes: Sequence[dict[str, Tensor]]) -> tuple[tuple[str, ...], float]:
