@@ -1,5 +1,7 @@
 """ONNX files give the same numbers as the networks they were made of."""
 
+import logging
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,11 @@ from danqing.techniques.backbone import Backbone, Config
 from danqing.training import exporting
 
 onnxruntime = pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture(autouse=True)
+def _no_traces(monkeypatch):
+    monkeypatch.setattr(logging.getLogger("torch.__trace"), "disabled", True)  # pytest would keep all it says
 
 
 class Painter:

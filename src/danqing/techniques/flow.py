@@ -268,7 +268,8 @@ def guided(model: Velocity, classes: Tensor | None, guidance: float = 1.0) -> Fi
             plain: Tensor = model(x, times, classes)
             return plain
         none = torch.full_like(classes, model.config.classes)
-        toward, away = model(x.repeat(2, 1, 1, 1), times.repeat(2), torch.cat([classes, none])).chunk(2)
+        both = model(torch.cat([x, x]), torch.cat([times, times]), torch.cat([classes, none]))
+        toward, away = both.unflatten(0, (2, -1)).unbind()  # not chunk(2), which would fix the batch in an export
         further: Tensor = away + guidance * (toward - away)
         return further
 
@@ -296,4 +297,4 @@ def heun(field: Field, noise: Tensor, steps: int, on_step: OnStep = ignore) -> T
 
 
 def _times(x: Tensor, at: float) -> Tensor:
-    return torch.full((len(x),), at, device=x.device)
+    return torch.full((x.shape[0],), at, device=x.device)

@@ -65,7 +65,7 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
         """z (B, latent) standard normal, classes (B,) int64 → (B, 3, S, S) in [-1, 1]."""
         if self.classes is not None:
-            z = torch.cat([z, self.classes(classes, len(z)).to(z.dtype)], dim=1)
+            z = torch.cat([z, self.classes(classes, z.shape[0]).to(z.dtype)], dim=1)
         pictures: Tensor = self.body(z)
         return pictures
 

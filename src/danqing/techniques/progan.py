@@ -113,7 +113,7 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
         """z (B, latent), classes (B,) int64 or None → (B, 3, s, s), about [-1, 1]; s = 4 · 2^⌈level⌉."""
         if self.classes is not None:
-            z = torch.cat([z, self.classes(classes, len(z)).to(z.dtype)], dim=1)
+            z = torch.cat([z, self.classes(classes, z.shape[0]).to(z.dtype)], dim=1)
         x = self.begin(pixel_norm(z)).unflatten(1, (-1, 4, 4))
         x = pixel_norm(F.leaky_relu(x, SLOPE))
         x = pixel_norm(F.leaky_relu(self.first(x), SLOPE))

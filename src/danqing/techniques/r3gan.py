@@ -133,7 +133,7 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
         """z (B, latent) standard normal, classes (B,) int64 or None → (B, 3, S, S), about [-1, 1]."""
         if self.classes is not None:
-            z = torch.cat([z, self.classes(classes, len(z)).to(z.dtype)], dim=1)
+            z = torch.cat([z, self.classes(classes, z.shape[0]).to(z.dtype)], dim=1)
         x = self.weigh(z)[:, :, None, None] * self.basis  # (B, C, 4, 4)
         x = x.contiguous(memory_format=torch.channels_last)
         return F.pixel_shuffle(self.to_rgb(self.body(x)), self.config.patch)

@@ -74,7 +74,7 @@ class Mapping(nn.Module):
         """z (B, latent), classes (B,) int64 or None → (B, W), W = latent."""
         w = pixel_norm(z)
         if self.classes is not None:
-            w = torch.cat([w, pixel_norm(self.classes(classes, len(z))).to(w.dtype)], dim=1)
+            w = torch.cat([w, pixel_norm(self.classes(classes, z.shape[0])).to(w.dtype)], dim=1)
         for layer in self.layers:
             w = F.leaky_relu(layer(w), SLOPE) * GAIN
         return w
@@ -148,7 +148,7 @@ class Generator(nn.Module):
 
     def synthesise(self, styles: Tensor) -> Tensor:
         """styles (B, layers, W) → pictures (B, 3, S, S), about [-1, 1]. A to-RGB layer has the next layer's style."""
-        x = self.layers[0](self.constant.expand(len(styles), -1, -1, -1), styles[:, 0])
+        x = self.layers[0](self.constant.expand(styles.shape[0], -1, -1, -1), styles[:, 0])
         pictures: Tensor = self.to_rgb[0](x, styles[:, 1]) + self.shade
         for number in range(1, len(self.to_rgb)):
             first = 2 * number - 1

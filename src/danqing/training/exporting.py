@@ -1,7 +1,11 @@
 """Networks as ONNX, for programs that know nothing of PyTorch; each is run by onnxruntime and compared before it stays.
 
 A sampler takes `latents` (as many as one likes), `truncation` (a number) and, where it knows classes, `classes`; it
-gives `pictures` in [-1, 1]. The backbone takes `pictures` in [0, 1] of its side and gives one output for each layer.
+gives `pictures` in [-1, 1]. One that paints in steps (a flow) is written as one step, since the whole way would be a
+graph of 32 copies of the network: `latents`, `time` and `length` in, `next` and `pictures` out; feed `next` back until
+time 1, and look at the last pictures. `steps` in the file's metadata says how many it was measured with.
+
+The backbone takes `pictures` in [0, 1] of its side and gives one output for each layer.
 """
 
 from __future__ import annotations
@@ -9,10 +13,10 @@ from __future__ import annotations
 import importlib.util
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +51,36 @@ class _Paints(nn.Module):
         return self.sampler.pictures(latents, classes, truncation)  # type: ignore[arg-type]
 
 
+@runtime_checkable
+class Stepping(Protocol):
+    """A sampler that begins at its latents and goes `steps` steps of 1 / steps."""
+
+    steps: int
+
+    def step(self, latents: Tensor, time: Tensor, length: Tensor, classes: Tensor | None = None) -> Tensor:
+        """The latents one step later."""
+        ...
+
+    def seen(self, latents: Tensor) -> Tensor:
+        """The pictures of latents at the end of the way."""
+        ...
+
+
+class _Steps(nn.Module):
+    """One step of such a sampler."""
+
+    def __init__(self, sampler: Stepping, networks: nn.Module) -> None:
+        super().__init__()
+        self.networks = networks
+        self.sampler = sampler
+
+    def forward(
+        self, latents: Tensor, time: Tensor, length: Tensor, classes: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        after = self.sampler.step(latents, time, length, classes)
+        return after, self.sampler.seen(after)
+
+
 class _Sees(nn.Module):
     def __init__(self, net: Backbone) -> None:
         super().__init__()
@@ -62,11 +96,19 @@ def export_sampler(sampler: Sampler, path: Path) -> Exported:
 
     def inputs(count: int) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(count)
-        found = {"latents": sampler.draw(count, generator), "truncation": torch.tensor(0.7)}
+        found = {"latents": sampler.draw(count, generator), **numbers}
         if sampler.classes:
             found["classes"] = torch.arange(count) % len(sampler.classes)
         return found
 
+    if isinstance(sampler, Stepping):
+        numbers = {"time": torch.tensor(0.25), "length": torch.tensor(1 / sampler.steps)}
+        probes = [inputs(n) for n in PROBES]
+        return _export(
+            _Steps(sampler, sampler.modules), probes, ("next", "pictures"), path,
+            still=tuple(numbers), metadata={"steps": str(sampler.steps)},
+        )  # fmt: skip
+    numbers = {"truncation": torch.tensor(0.7)}
     return _export(_Paints(sampler), [inputs(n) for n in PROBES], ("pictures",), path, still=("truncation",))
 
 
@@ -78,7 +120,12 @@ def export_backbone(net: Backbone, path: Path, size: int = 64) -> Exported:
 
 
 def _export(
-    net: nn.Module, probes: Sequence[dict[str, Tensor]], outputs: Sequence[str], path: Path, still: Sequence[str] = ()
+    net: nn.Module,
+    probes: Sequence[dict[str, Tensor]],
+    outputs: Sequence[str],
+    path: Path,
+    still: Sequence[str] = (),
+    metadata: Mapping[str, str] | None = None,
 ) -> Exported:
     """probes: inputs of several batch sizes, 2 pictures or more in the last. still: inputs that have no batch."""
     if missing := [name for name in ("onnx", "onnxruntime", "onnxscript") if importlib.util.find_spec(name) is None]:
@@ -94,6 +141,10 @@ def _export(
             net, kwargs=dict(probes[-1]), dynamo=True, dynamic_shapes=shapes, output_names=list(outputs), verbose=False
         )
         assert program is not None
+        # Where torch.export cannot follow a batch's size (len(x), chunk), the exporter quietly fixes it.
+        if fixed := [v.name for v in program.model.graph.inputs if v.name not in still and isinstance(_first(v), int)]:
+            raise TrainingFailed(f"this network takes {fixed[0]} of one number only, so it cannot be written as ONNX")
+        program.model.metadata_props.update(metadata or {})
         content = program.model_proto.SerializeToString()
         names, error = _compared(net, content, probes)
     if not error <= TOLERANCE:
@@ -103,6 +154,11 @@ def _export(
     with checkpoint.replacing(path) as file:
         file.write(content)
     return Exported(names, tuple(outputs), error)
+
+
+def _first(value: Any) -> object:
+    """The first axis of an ONNX value: a number, or the name of a size that may differ."""
+    return value.shape[0] if value.shape else None
 
 
 def _compared(net: nn.Module, content: bytes, probes: Sequence[dict[str, Tensor]]) -> tuple[tuple[str, ...], float]:

@@ -60,10 +60,18 @@ class Flow:
         here = next(self.modules.parameters()).device
         wanted = None if classes is None else classes.to(here)
         field = flow.guided(self.field, wanted, self.guidance)
-        made = flow.heun(field, latents.to(here) * truncation, self.steps)
-        if self.decoder is not None:
-            made = self.decoder.decode(made)
-        return made.clamp(-1, 1)
+        return self.seen(flow.heun(field, latents.to(here) * truncation, self.steps))
+
+    def step(self, latents: Tensor, time: Tensor, length: Tensor, classes: Tensor | None = None) -> Tensor:
+        """One of Heun's steps from `time` on, of a `length` in (0, 1], both () float32: what an export repeats."""
+        field = flow.guided(self.field, classes, self.guidance)
+        slope = field(latents, time.expand(latents.shape[0]))
+        ahead = field(latents + length * slope, (time + length).expand(latents.shape[0]))
+        return latents + length * (slope + ahead) / 2
+
+    def seen(self, latents: Tensor) -> Tensor:
+        """What latents at time 1 look like: (B, 3, S, S) float32 in [-1, 1]."""
+        return (latents if self.decoder is None else self.decoder.decode(latents)).clamp(-1, 1)
 
 
 def save(path: Path, sampler: Flow, storage: str) -> None:
