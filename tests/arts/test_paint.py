@@ -30,7 +30,9 @@ def tools() -> Tools:
 def plain(monkeypatch):
     """No second and third hand: the underpainting itself is what is looked at."""
     monkeypatch.setattr(brushwork.Brush, "blocked_in", lambda self, layout, lines=None: layout)
-    monkeypatch.setattr(brushwork.Brush, "finished", lambda self, x, height, width: resize(x, (height, width)))
+    monkeypatch.setattr(
+        brushwork.Brush, "finished", lambda self, x, height, width, told=None: resize(x, (height, width))
+    )
 
 
 def make(tools: Tools, prompt=None, **options):

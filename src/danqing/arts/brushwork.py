@@ -31,6 +31,7 @@ CONTOUR = 0.75  # how dark their contours are
 BRUSHES = 0.75  # how far the exemplar's colours are brought to the picture's
 KEPT = 0.8  # how much of the difference in broad colour to the layout is taken back at the end
 FORMS = 0.45  # and of that in forms smaller than these squares, but larger than a stroke
+NAMED = 0.95  # both, where a colour was named
 STROKE = 5  # px at 512
 BROAD = 24  # px at 512: colours are compared over squares of this side
 NARROWEST = 16  # px, any side of a style's picture
@@ -76,8 +77,11 @@ class Brush:
         """The picture with the layout's broad colours where they were told: told (H, W) in [0, 1]."""
         return (picture + told[None, None] * _broad(layout - picture)).clamp(0, 1)
 
-    def finished(self, picture: Tensor, height: int, width: int) -> Tensor:
-        """Real strokes at full size: (1, 3, h, w) → (1, 3, height, width), float32 in [0, 1]."""
+    def finished(self, picture: Tensor, height: int, width: int, told: Tensor | None = None) -> Tensor:
+        """Real strokes at full size: (1, 3, h, w) → (1, 3, height, width), float32 in [0, 1].
+
+        told (h, w) in [0, 1]: where strokes take no colour away, since it was named.
+        """
         import torch
 
         from danqing.compute.seed import generator
@@ -99,7 +103,9 @@ class Brush:
         )
         apart = large - painted
         broad, near = _broad(apart), _broad(apart, STROKE)
-        return (painted + KEPT * broad + FORMS * (near - broad)).clamp(0, 1)
+        named = torch.zeros(1, 1, height, width) if told is None else resize(told[None, None], (height, width))
+        kept, forms = (share + (NAMED - share) * named for share in (KEPT, FORMS))
+        return (painted + kept * broad + forms * (near - broad)).clamp(0, 1)
 
     def exemplar(self) -> Tensor:
         """The style's picture, (1, 3, h, w) in [0, 1]; raises InvalidMedia."""

@@ -147,7 +147,7 @@ def _one(request: Paint, scene: Scene | None, seed: int, tools: Tools) -> Artwor
     blocked = brush.blocked_in(layout)
     if told is not None:  # what was named keeps its colour
         blocked = brush.recoloured(blocked, layout, told)
-    result = brush.finished(blocked, height, width)
+    result = brush.finished(blocked, height, width, told)
     files = [] if brush.style.named else [parent("style", brush.style.file)]
     if request.like:
         files.append(parent("like", request.like))

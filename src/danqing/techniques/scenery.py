@@ -22,7 +22,7 @@ from danqing.encode.scenes import Rgb, Scene
 
 REGIONS = (
     *("sky", "cloud", "light", "mountain", "tree", "ground", "water", "snow", "sand", "building"),
-    *("boat", "flower", "object", "rock", "cloth"),
+    *("boat", "flower", "object", "rock", "cloth", "roof", "sail"),
 )
 _LABEL = {name: number for number, name in enumerate(REGIONS)}
 WATERS = ("sea", "lake", "river", "harbour", "waterfall")
@@ -262,7 +262,8 @@ def _clouds(stage: _Stage, horizon: float) -> None:
     shift = max(1, canvas.height // 26)
     above = torch.cat([field[:1].expand(shift, -1), field[:-shift]])  # what is above throws its shade
     shade = torch.sigmoid((above - field) * 2.4)
-    dark = 0.66 * light + 0.26 * stage.zenith
+    told = "cloud" in stage.scene.colours  # then its shades are of that colour as well
+    dark = 0.86 * light + 0.08 * stage.zenith if told else 0.66 * light + 0.26 * stage.zenith
     colour = torch.lerp(dark[:, None, None], light[:, None, None], shade[None])
     canvas.lay(density, colour, _LABEL["cloud"])
 
@@ -307,7 +308,7 @@ def _mountains(stage: _Stage, horizon: float, count: int, steep: float) -> None:
     white = stage.has("snowcap", "glacier") or stage.snowy
     for number in range(count):
         nearness = (number + 1) / count
-        depth = 1.05 - 0.75 * nearness
+        depth = (1.05 - 0.75 * nearness) * (0.5 if "mountain" in stage.scene.colours else 1.0)
         line = canvas.curve(1.6 + 0.8 * number, 7, 0.52)
         if steep > 1:
             line = 1.1 - line.abs()  # ridges: sharp above, round below
@@ -323,7 +324,7 @@ def _mountains(stage: _Stage, horizon: float, count: int, steep: float) -> None:
             snow = torch.sigmoid((0.42 - under + 0.14 * relief) * 12)
             bright = stage.textured(stage.lit(_SNOW, 0.6 * depth), 0.8 * light)
             colour = torch.lerp(colour, bright, snow[None])
-        mist = 0.45 * under * (0.4 + 0.6 * depth)
+        mist = 0.45 * under * (0.4 + 0.6 * depth) * (0.5 if "mountain" in stage.scene.colours else 1.0)
         canvas.lay(mask, torch.lerp(colour, stage.far[:, None, None].expand_as(colour), mist[None]), _LABEL["mountain"])
 
 
@@ -456,6 +457,8 @@ def _boats(stage: _Stage, top: float, bottom: float) -> None:
     canvas = stage.canvas
     for number in range(1 + int(canvas.uniform(0, 3.4))):
         near = (number + canvas.uniform()) / 4
+        if stage.has("boat"):  # then it is what the picture is about
+            near = 0.4 + 0.6 * near
         y, size = top + 0.05 + 0.8 * (bottom - top) * near, 0.06 + 0.2 * near
         _boat(stage, canvas.uniform(0.15, 0.85) * canvas.wide, y, size, 0.5 * (1 - near))
 
@@ -466,21 +469,21 @@ def _boat(stage: _Stage, x: float, y: float, size: float, depth: float) -> None:
     sail = stage.lit((0.94, 0.89, 0.79), depth)
     side = 1 if canvas.chance(0.5) else -1
     shapes = [
-        ([(-0.012, 0.1), (-0.012, 1.1), (0.012, 1.1), (0.012, 0.1)], 0.8 * hull),
-        ([(-0.5, 0.16), (-0.38, 0), (0.38, 0), (0.55, 0.18)], hull),
+        ([(-0.012, 0.1), (-0.012, 1.1), (0.012, 1.1), (0.012, 0.1)], 0.8 * hull, "boat"),
+        ([(-0.5, 0.2), (-0.38, 0), (0.38, 0), (0.55, 0.22)], hull, "boat"),
     ]
     if canvas.chance(0.75):
-        shapes.append(([(0.03 * side, 1.08), (0.05 * side, 0.22), (0.5 * side, 0.24)], sail))
+        shapes.append(([(0.03 * side, 1.08), (0.05 * side, 0.22), (0.5 * side, 0.26)], sail, "sail"))
     if canvas.chance(0.4):
-        shapes.append(([(-0.02 * side, 0.9), (-0.04 * side, 0.26), (-0.34 * side, 0.28)], 0.94 * sail))
+        shapes.append(([(-0.02 * side, 0.9), (-0.04 * side, 0.26), (-0.34 * side, 0.3)], 0.94 * sail, "sail"))
     row = min(canvas.height - 1, int(y * canvas.height))
-    for outline, colour in shapes:
+    for outline, colour, name in shapes:
         mask = canvas.figure(x, y, size, outline)
         mirrored = torch.zeros_like(mask)
         below = mask[:row].flip(0)[: canvas.height - row]
         mirrored[row : row + len(below)] = below
         canvas.lay(0.4 * mirrored * torch.sigmoid(canvas.noise(40, 4, 3) * 3 + 0.6), 0.8 * colour)
-        canvas.lay(mask, colour, _LABEL["boat"])
+        canvas.lay(mask, colour, _LABEL[name])
 
 
 def _waterfall(stage: _Stage, horizon: float) -> None:
@@ -664,19 +667,18 @@ def _house(stage: _Stage, x: float, foot: float, size: float, depth: float, narr
     half = 0.5 * size * (canvas.uniform(0.6, 0.85) if narrow else canvas.uniform(0.9, 1.45))
     peak = tall + 0.42 * size
     part = canvas.uniform(0.1, 0.35) * half
-    label = _LABEL["building"]
 
-    def block(x0: float, x1: float, y0: float, y1: float, colour: Tensor) -> None:
-        canvas.lay(canvas.polygon([(x0, y0), (x0, y1), (x1, y1), (x1, y0)]), colour, label)
+    def block(x0: float, x1: float, y0: float, y1: float, colour: Tensor, name: str = "building") -> None:
+        canvas.lay(canvas.polygon([(x0, y0), (x0, y1), (x1, y1), (x1, y0)]), colour, _LABEL[name])
 
     block(x - half, x + half, foot, foot - tall, wall)
     block(x + part, x + half, foot, foot - tall, 0.74 * wall)
     ridge = 0.45 * half
     eaves = foot - 0.97 * tall
     gable = [(x - 1.12 * half, eaves), (x - ridge, foot - peak), (x + ridge, foot - peak), (x + 1.12 * half, eaves)]
-    canvas.lay(canvas.polygon(gable), roof, label)
+    canvas.lay(canvas.polygon(gable), roof, _LABEL["roof"])
     if canvas.chance(0.5):
-        block(x + 0.3 * half, x + 0.46 * half, foot - 0.9 * peak, foot - 1.15 * peak, 0.8 * roof)
+        block(x + 0.3 * half, x + 0.46 * half, foot - 0.9 * peak, foot - 1.15 * peak, 0.8 * roof, "roof")
     glows = stage.time in ("night", "dusk")
     pane = torch.tensor((1.0, 0.82, 0.46)) if glows else 0.45 * wall
     for row in range(2 if narrow else 1):
@@ -684,7 +686,7 @@ def _house(stage: _Stage, x: float, foot: float, size: float, depth: float, narr
             x0 = x - 0.75 * half + 0.55 * column * half
             y0 = foot - tall * (0.3 + 0.4 * row)
             if not glows or canvas.chance(0.7):
-                block(x0, x0 + 0.22 * half, y0, y0 - 0.2 * min(tall, size), pane)
+                block(x0, x0 + 0.22 * half, y0, y0 - 0.2 * min(tall, size), pane, "object")
 
 
 def _tower(stage: _Stage, foot: float, tall: float, depth: float) -> None:
