@@ -40,7 +40,6 @@ from danqing.arts.paint import Paint
 from danqing.artwork.image import write
 from danqing.catalog import styles
 from danqing.compute import device
-from danqing.compute.seed import generator
 from danqing.encode import scenes
 from danqing.encode.image import resize, to_oklab, to_picture, to_tensor
 from danqing.recipes import shipped, sketch
@@ -105,7 +104,7 @@ def one(prompt: Result, options: argparse.Namespace, tools: Tools) -> Result:
     picture = to_tensor(work.content)
     scene = paint.understood(request, tools)
     height, width = (round(brushwork.SHORT_SIDE * side / min(picture.shape[2:])) for side in picture.shape[2:])
-    layout, labels = scenery.compose(scene, height, width, generator(options.seed, stream=1))
+    layout, labels = scenery.compose(scene, height, width, paint.composing(request, options.seed))
     small = resize(picture, (height, width))
     return {"picture": small, "large": picture, "layout": layout, "labels": labels, "seconds": seconds}
 

@@ -24,6 +24,7 @@ MODEL = "sketch"
 USUAL_STYLE = "impressionism"
 SHORT_SIDE = 256  # px, of what the layout painter sees
 PALETTE = 0.4  # how far colours move toward the style's
+FIRST = 0.6  # how much the first pass has to say: in full, its weave shows in dark skies
 INK = 0.95  # the same for a style that knows hardly a colour
 INKS = frozenset({"shanshui-ink", "durer"})
 WOODCUTS = frozenset({"ukiyo-e", "shin-hanga", "hokusai", "hiroshige"})  # printed from blocks, not painted
@@ -71,7 +72,7 @@ class Brush:
 
         model, numbers = self._painter()
         painted = layout_painter.paint(model, layout, lines, numbers, generator(self.seed, stream=2))
-        return _printed(layout) if self.style.name in WOODCUTS else painted
+        return _printed(layout) if self.style.name in WOODCUTS else layout.lerp(painted, FIRST)
 
     def recoloured(self, picture: Tensor, layout: Tensor, told: Tensor) -> Tensor:
         """The picture with the layout's broad colours where they were told: told (H, W) in [0, 1]."""

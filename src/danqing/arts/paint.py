@@ -7,6 +7,7 @@ scene an underpainting (`techniques.scenery`: another composition for each seed)
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,7 @@ from danqing.arts import Flag, Tools
 from danqing.errors import BadRequest
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from danqing.artwork.artwork import Artwork
@@ -139,7 +141,7 @@ def _one(request: Paint, scene: Scene | None, seed: int, tools: Tools) -> Artwor
     from danqing.encode import inventions
     from danqing.encode.image import to_picture
 
-    asked = scene if scene is not None else inventions.scene(generator(seed, stream=1))
+    asked = scene if scene is not None else inventions.scene(generator(seed, stream=4))
     label = request.style or (asked.styles[0] if asked.styles else brushwork.USUAL_STYLE)
     brush = brushwork.Brush(tools, brushwork.choose(label, tools), seed)
     height, width = _sides(request, asked)
@@ -158,6 +160,13 @@ def _one(request: Paint, scene: Scene | None, seed: int, tools: Tools) -> Artwor
     )
     title = request.prompt or f"a scene of chance, {brush.style.name}"
     return Artwork(to_picture(result), Provenance("paint", facts, seed, brush.models, tuple(files), notes), title=title)
+
+
+def composing(request: Paint, seed: int) -> torch.Generator:
+    """What chance decides in the composition: by the seed and the words, so that one seed is not one composition."""
+    from danqing.compute.seed import generator
+
+    return generator(seed, stream=10 + zlib.crc32((request.prompt or "").encode()))
 
 
 def _sides(request: Paint, scene: Scene) -> tuple[int, int]:
@@ -179,7 +188,6 @@ def _layout(request: Paint, scene: Scene, free: bool, brush: Any, ratio: float) 
 
     from danqing.arts.brushwork import SHORT_SIDE
     from danqing.artwork import image
-    from danqing.compute.seed import generator
     from danqing.encode import layouts
     from danqing.encode.image import match_colors, resize, to_tensor
     from danqing.techniques import scenery
@@ -188,7 +196,7 @@ def _layout(request: Paint, scene: Scene, free: bool, brush: Any, ratio: float) 
     liked = to_tensor(image.read(request.like)) if request.like else None
     if liked is not None and free:
         return layouts.soft(resize(liked, (height, width)), 4), None
-    colours, labels = scenery.compose(scene, height, width, generator(brush.seed, stream=1))
+    colours, labels = scenery.compose(scene, height, width, composing(request, brush.seed))
     named = torch.zeros(height, width)
     for region in scene.colours:
         if region in scenery.REGIONS:

@@ -776,12 +776,10 @@ def _shore(stage: _Stage, bottom: float) -> None:
 def _woods(stage: _Stage, horizon: float) -> None:
     canvas = stage.canvas
     _ground(stage, horizon - 0.02)
-    rows = 4
+    rows = 5
     for row in range(rows):
-        nearness = row / (rows - 1)
-        _treeline(
-            stage, horizon + 0.03 + 0.16 * nearness, 0.2 + 0.16 * nearness, 0.8 - 0.6 * nearness, 0.05 + 0.35 * nearness
-        )
+        near = row / (rows - 1)
+        _treeline(stage, horizon + 0.02 + 0.17 * near, 0.28 + 0.2 * near, 0.8 - 0.65 * near, 0.02 + 0.2 * near)
     if stage.may("path", 0.5):
         _path(stage, horizon + 0.14)
     if stage.has("house"):
