@@ -11,7 +11,7 @@ import torch
 from danqing import recipes
 from danqing.compute import checkpoint
 from danqing.errors import BadRequest, UnknownName
-from danqing.training import adversarial, generators, pictures
+from danqing.training import adversarial, generators, metrics, pictures
 from danqing.training.run import Run
 
 DIGITS = Path("digits")
@@ -73,7 +73,7 @@ def test_styles_can_be_mixed_and_pulled_to_the_average(tmp_path):
     spread = [own.styles(z, truncation=t).std(0).mean() for t in (1.0, 0.5, 0.0)]
     assert spread[0] > spread[1] > spread[2]
     assert float(spread[2]) < 1e-6
-    assert adversarial.diversity(own.pictures(z, truncation=0.0)) < 1e-3
+    assert metrics.diversity(own.pictures(z, truncation=0.0)) < 1e-3
     mixed = torch.cat([styles[:1, :3], styles[1:2, 3:]], dim=1)
     assert not torch.equal(own.from_styles(mixed), own.from_styles(styles[:1]))
 
@@ -152,11 +152,11 @@ def test_presets_are_found_by_either_spelling_and_know_their_settings():
 
 def test_diversity_and_distance_are_zero_for_the_same_and_grow_with_difference():
     same = torch.rand(1, 3, 16, 16).expand(6, -1, -1, -1)
-    assert adversarial.diversity(same) == pytest.approx(0, abs=1e-3)
+    assert metrics.diversity(same) == pytest.approx(0, abs=1e-3)
     black, white = -torch.ones(6, 3, 16, 16), torch.ones(6, 3, 16, 16)
-    assert adversarial.diversity(torch.cat([black[:1], white[:1]])) == pytest.approx(2)
-    assert adversarial.sliced_wasserstein(black, black) == 0
-    assert adversarial.sliced_wasserstein(black, white) > adversarial.sliced_wasserstein(black, 0 * white) > 0
+    assert metrics.diversity(torch.cat([black[:1], white[:1]])) == pytest.approx(2)
+    assert metrics.sliced_wasserstein(black, black) == 0
+    assert metrics.sliced_wasserstein(black, white) > metrics.sliced_wasserstein(black, 0 * white) > 0
 
 
 @pytest.mark.slow

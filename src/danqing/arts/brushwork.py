@@ -70,9 +70,11 @@ class Brush:
         from danqing.compute.seed import generator
         from danqing.techniques import layout_painter
 
+        if self.style.name in WOODCUTS:  # no painter had a hand in it, and none is named in the work
+            return _printed(layout)
         model, numbers = self._painter()
         painted = layout_painter.paint(model, layout, lines, numbers, generator(self.seed, stream=2))
-        return _printed(layout) if self.style.name in WOODCUTS else layout.lerp(painted, FIRST)
+        return layout.lerp(painted, FIRST)
 
     def recoloured(self, picture: Tensor, layout: Tensor, told: Tensor) -> Tensor:
         """The picture with the layout's broad colours where they were told: told (H, W) in [0, 1]."""

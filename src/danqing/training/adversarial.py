@@ -236,9 +236,9 @@ class Game:
         return {
             "accuracy_real": float((of_real > middle).float().mean()),
             "accuracy_made": float((of_made < middle).float().mean()),
-            "diversity": diversity(made),
-            "diversity_real": diversity(real),
-            "sliced_wasserstein": sliced_wasserstein(made, real),
+            "diversity": metrics.diversity(made),
+            "diversity_real": metrics.diversity(real),
+            "sliced_wasserstein": metrics.sliced_wasserstein(made, real),
         }
 
 
@@ -351,21 +351,6 @@ def restore(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> Plain | 
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 
-def diversity(made: Tensor) -> float:
-    """Mean distance of two pictures, root mean square over numbers: (B, 3, S, S) in [-1, 1] → 0 where all are alike."""
-    flat = made.flatten(1)
-    return float(torch.pdist(flat).mean() * flat.shape[1] ** -0.5)
-
-
-def sliced_wasserstein(made: Tensor, real: Tensor) -> float:
-    """Distance of two sets of pictures along 256 fixed directions, at 16 px. (B, 3, S, S) in [-1, 1], B the same."""
-    generator = torch.Generator().manual_seed(16)
-    small = [F.adaptive_avg_pool2d(x, min(16, x.shape[-1])).flatten(1) for x in (made, real)]
-    directions = torch.randn(small[0].shape[1], 256, generator=generator)
-    sorted_ = [(x @ (directions / directions.norm(dim=0))).sort(0).values for x in small]
-    return float((sorted_[0] - sorted_[1]).square().mean().sqrt())
-
-
 def _some(own: Sampler, count: int, classes: Tensor | None) -> Tensor:
     """Always the same pictures, (count, 3, S, S), of these classes."""
     latents = own.draw(count, torch.Generator().manual_seed(1))
@@ -385,12 +370,11 @@ def sheet(own: Plain | Styled) -> Picture:
 @torch.no_grad()
 def measure(own: Sampler, collection: pictures.Collection) -> dict[str, float]:
     """How near its pictures are to held-out ones, and how different they are."""
-    # room lab replaces this by image_metrics.summary
     numbers = range(min(4 * PROBES, len(collection.held)))
     real = collection.held.centre(numbers)
     made = _some(own, len(real), collection.held.classes(numbers) if own.classes else None)
     return {
-        "sliced_wasserstein": sliced_wasserstein(made, real),
-        "diversity": diversity(made),
-        "diversity_real": diversity(real),
+        "sliced_wasserstein": metrics.sliced_wasserstein(made, real),
+        "diversity": metrics.diversity(made),
+        "diversity_real": metrics.diversity(real),
     }

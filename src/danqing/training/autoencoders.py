@@ -99,7 +99,6 @@ def figures(sampler: Sampler, collection: Collection, seed: int = 0) -> dict[str
 
     sliced_wasserstein: of made pictures to held-out ones; *_floor: of as many training pictures to them.
     """
-    # room lab replaces this by image_metrics.summary
     count = min(MEASURED, len(collection.held), len(collection.training))
     held, seen = collection.held.centre(range(count)), collection.training.centre(range(count))
     made = samples(sampler, count, seed).cpu()
