@@ -457,7 +457,7 @@ def _boats(stage: _Stage, top: float, bottom: float) -> None:
     canvas = stage.canvas
     for number in range(1 + int(canvas.uniform(0, 3.4))):
         near = (number + canvas.uniform()) / 4
-        if stage.has("boat"):  # then it is what the picture is about
+        if stage.has("boat", "sail"):  # then it is what the picture is about
             near = 0.4 + 0.6 * near
         y, size = top + 0.05 + 0.8 * (bottom - top) * near, 0.06 + 0.2 * near
         _boat(stage, canvas.uniform(0.15, 0.85) * canvas.wide, y, size, 0.5 * (1 - near))
@@ -466,13 +466,13 @@ def _boats(stage: _Stage, top: float, bottom: float) -> None:
 def _boat(stage: _Stage, x: float, y: float, size: float, depth: float) -> None:
     canvas = stage.canvas
     hull = stage.lit(stage.colour("boat", (0.34, 0.23, 0.18)), depth)
-    sail = stage.lit((0.94, 0.89, 0.79), depth)
+    sail = stage.lit(stage.colour("sail", (0.94, 0.89, 0.79)), depth)
     side = 1 if canvas.chance(0.5) else -1
     shapes = [
         ([(-0.012, 0.1), (-0.012, 1.1), (0.012, 1.1), (0.012, 0.1)], 0.8 * hull, "boat"),
         ([(-0.5, 0.2), (-0.38, 0), (0.38, 0), (0.55, 0.22)], hull, "boat"),
     ]
-    if canvas.chance(0.75):
+    if canvas.chance(0.75) or stage.has("sail"):
         shapes.append(([(0.03 * side, 1.08), (0.05 * side, 0.22), (0.5 * side, 0.26)], sail, "sail"))
     if canvas.chance(0.4):
         shapes.append(([(-0.02 * side, 0.9), (-0.04 * side, 0.26), (-0.34 * side, 0.3)], 0.94 * sail, "sail"))
@@ -716,18 +716,19 @@ def _pagoda(stage: _Stage, foot: float, tall: float, depth: float) -> None:
 
 
 def _bridge(stage: _Stage, y: float) -> None:
+    """A stone bridge from side to side, lightly bent, the water seen through its arches."""
     canvas = stage.canvas
     colour = stage.lit(stage.colour("building", (0.66, 0.60, 0.52)), 0.15)
-    x, half, rise = canvas.uniform(0.35, 0.65) * canvas.wide, canvas.uniform(0.3, 0.42), canvas.uniform(0.09, 0.14)
-    deck, under = [], []
-    for k in range(21):
-        t = k / 20 * 2 - 1
-        deck.append((x + half * t, y - rise * (1 - t * t) - 0.02))
-        under.append((x + half * t * 0.82, y + 0.045 - (rise + 0.035) * max(0.0, 1 - (t / 0.86) ** 2) ** 0.5))
-    mask = canvas.polygon([*deck, *under[::-1]])
-    canvas.lay(mask, stage.textured(colour, 0.12 * canvas.noise(20, 20, 3)), _LABEL["building"])
-    rail = [(px, py - 0.022) for px, py in deck]
-    canvas.lay(canvas.polygon([*rail, *[(px, py + 0.006) for px, py in rail[::-1]]]), 0.7 * colour, _LABEL["building"])
+    count, bend, tall = int(canvas.uniform(2, 4.99)), canvas.uniform(0.02, 0.06), canvas.uniform(0.09, 0.13)
+    across = torch.linspace(-1, 1, canvas.width)
+    deck = y - tall - bend * (1 - across.square())
+    body = canvas.below(deck) * (1 - canvas.below(y))
+    span = canvas.wide / count
+    for arch in range(count):
+        opening = canvas.ellipse((arch + 0.5) * span, y, 0.4 * span, 0.85 * tall, 0.05)
+        body = body * (1 - opening)
+    canvas.lay(body, stage.textured(colour, 0.12 * canvas.noise(20, 20, 3)), _LABEL["building"])
+    canvas.lay(canvas.below(deck - 0.018) * (1 - canvas.below(deck + 0.006)), 0.78 * colour, _LABEL["building"])
 
 
 # --- whole views ------------------------------------------------------------------------------------------------------
@@ -753,7 +754,7 @@ def _waterside(stage: _Stage, horizon: float) -> None:
         _shore(stage, bottom)
     if stage.has("bridge"):
         _bridge(stage, horizon + 0.16)
-    if stage.has("boat", "harbour") or (stage.may("boat", 0.25)):
+    if stage.has("boat", "sail", "harbour") or (stage.may("boat", 0.25)):
         _boats(stage, shore, min(bottom, 0.98))
     if stage.has("rocks") or (stage.has("sea") and canvas.chance(0.3)):
         _rocks(stage, 0.84, 1.0, 5)
