@@ -1,0 +1,138 @@
+"""Woods and single trees: leafy, fir, willow, in blossom, in snow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from danqing.techniques.scenery.stage import BARK, LABEL, LEAVES, PINK, SNOW, WATERS, Stage
+
+
+def foliage(stage: Stage, blobs: Sequence[tuple[float, float, float]], colour: Tensor, rough: float = 0.2) -> None:
+    """Leaves around points (x, y, radius): ragged, lighter above, with the sky seen through."""
+    canvas = stage.canvas
+    cover = torch.zeros(canvas.height, canvas.width)
+    tone = torch.zeros_like(cover)
+    for x, y, radius in blobs:
+        blob = canvas.ellipse(x, y, 1.25 * radius, radius, 0.5)
+        lit = (canvas.uniform(-0.16, 0.16) + 0.28 * (y - canvas.y) / max(radius, 1e-3)).clamp(-0.4, 0.4)
+        tone = torch.lerp(tone, lit, blob)
+        cover = torch.maximum(cover, blob)
+    leaves = canvas.noise(30, 30 * canvas.wide, 4, 0.8)
+    mask = torch.sigmoid((cover - 0.5 + rough * leaves) * 11) * (cover > 0.12)
+    canvas.lay(mask, stage.textured(colour, tone, 0.2 * leaves), LABEL["tree"])
+    if stage.snowy:
+        canvas.lay(mask * torch.sigmoid((tone + 0.3 * leaves - 0.12) * 9) * 0.8, stage.lit(SNOW))
+
+
+def _leaf(stage: Stage) -> Tensor:
+    usual = PINK if stage.has("blossom") else LEAVES[stage.season]
+    return stage.colour("tree", usual)
+
+
+def treeline(stage: Stage, base: float, height: float, depth: float, gaps: float) -> None:
+    """A row of trees that stand on `base`, seen from afar."""
+    canvas = stage.canvas
+    leaf = _leaf(stage) if canvas.chance(0.8) or "tree" in stage.scene.colours else torch.tensor(LEAVES["summer"])
+    pointed = 0.7 if stage.snowy or stage.has("mountain", "snowcap") else 0.2
+    blobs: list[tuple[float, float, float]] = []
+    cones = []
+    x = -0.05
+    while x < canvas.wide + 0.05:
+        tall = height * canvas.uniform(0.5, 1.25)
+        foot = base + canvas.uniform(-0.008, 0.012)
+        if not canvas.chance(gaps):
+            if canvas.chance(pointed):
+                cones.append((x, foot, tall))
+            elif canvas.chance(0.15):  # a poplar
+                blobs += [(x, foot - tall * k / 8, 0.13 * tall * (1.1 - k / 14)) for k in range(1, 12)]
+            else:
+                blobs += [
+                    (
+                        x + tall * canvas.uniform(-0.3, 0.3),
+                        foot - tall * canvas.uniform(0.2, 0.75),
+                        tall * canvas.uniform(0.18, 0.34),
+                    )
+                    for _ in range(4)
+                ]
+        x += tall * canvas.uniform(0.25, 0.9) * (1 + gaps)
+    for x, foot, tall in cones:
+        _fir(stage, x, foot, tall, depth)
+    if blobs:
+        foliage(stage, blobs, stage.lit(leaf, depth), 0.16)
+
+
+def _fir(stage: Stage, x: float, foot: float, tall: float, depth: float) -> None:
+    canvas = stage.canvas
+    colour = stage.lit(stage.colour("tree", (0.20, 0.32, 0.24)), depth)
+    for tier in range(4):
+        half, top, low = 0.1 + 0.07 * tier, 1 - 0.2 * tier, 0.62 - 0.2 * tier
+        boughs = [(0.0, top), (-half, low), (-0.3 * half, low + 0.03), (0.3 * half, low + 0.03), (half, low)]
+        canvas.lay(canvas.figure(x, foot, tall, boughs), colour * canvas.uniform(0.85, 1.15), LABEL["tree"])
+        if stage.snowy:
+            snow = canvas.figure(x, foot, tall, [(0.0, top), (-0.7 * half, low + 0.12), (0.4 * half, low + 0.14)])
+            canvas.lay(0.8 * snow, stage.lit(SNOW, depth))
+
+
+def tree(stage: Stage, x: float, foot: float, tall: float, lean: float) -> None:
+    """A tree near by: a trunk that branches (Honda 1971), and leaves at the ends of its twigs."""
+    canvas = stage.canvas
+    bark = stage.lit(BARK)
+    tips: list[tuple[float, float, float]] = []
+
+    def branch(x: float, y: float, angle: float, length: float, width: float, left: int) -> None:
+        x1, y1 = x + length * math.sin(angle), y - length * math.cos(angle)
+        end = 0.68 * width
+        canvas.lay(
+            canvas.polygon([(x - width, y), (x1 - end, y1), (x1 + end, y1), (x + width, y)]),
+            bark * canvas.uniform(0.85, 1.15),
+            LABEL["tree"],
+        )
+        if left == 0:
+            tips.append((x1, y1, tall * canvas.uniform(0.06, 0.11)))
+            return
+        if left <= 2:
+            tips.append((x1, y1, tall * canvas.uniform(0.05, 0.09)))
+        for side in (-1, 1):
+            spread = canvas.uniform(0.25, 0.62)
+            branch(x1, y1, angle * 0.75 + side * spread, length * canvas.uniform(0.62, 0.82), end, left - 1)
+
+    branch(x, foot, lean, 0.34 * tall, 0.026 * tall, 4)
+    if stage.season != "winter" or stage.has("blossom"):
+        foliage(stage, [tip for tip in tips if canvas.chance(0.85)], stage.lit(_leaf(stage)), 0.3)
+
+
+def _willow(stage: Stage, x: float, foot: float, tall: float) -> None:
+    """A trunk, a crown, and strands of leaves that hang from it."""
+    canvas = stage.canvas
+    trunk = [(-0.03, 0.0), (-0.012, 0.7), (0.012, 0.7), (0.035, 0.0)]
+    canvas.lay(canvas.figure(x, foot, tall, trunk), stage.lit(BARK), LABEL["tree"])
+    colour = stage.lit(_leaf(stage))
+    crown = []
+    for _ in range(26):
+        side = canvas.uniform(-1, 1)
+        top = (x + 0.3 * tall * side, foot - tall * (0.9 - 0.3 * side * side))
+        reach = tall * canvas.uniform(0.3, 0.7)
+        crown += [(top[0] + 0.05 * tall * side * t, top[1] + reach * t, 0.034 * tall) for t in (0, 0.3, 0.6, 0.9)]
+    foliage(stage, crown, colour, 0.45)
+
+
+def near_trees(stage: Stage, share: float) -> None:
+    """One or two trees at the sides, partly outside the picture, as painters frame a view."""
+    canvas = stage.canvas
+    if not stage.may("tree", share) and not stage.has("blossom"):
+        return
+    sides = [-1, 1] if canvas.chance(0.2) else [1 if canvas.chance(0.5) else -1]
+    if stage.disc and stage.has("moon", "sun"):  # not before what was asked for
+        sides = [-1 if stage.disc[0] > canvas.wide / 2 else 1]
+    willows = stage.has(*WATERS) and stage.season in ("spring", "summer") and not stage.has("blossom")
+    for number, side in enumerate(sides):
+        x = canvas.wide * (0.5 + side * canvas.uniform(0.34, 0.5))
+        foot, tall = canvas.uniform(0.86, 1.02), canvas.uniform(0.6, 0.95)
+        if willows and not number and canvas.chance(0.3):
+            _willow(stage, x, foot, tall)
+        else:
+            tree(stage, x, foot, tall, -side * canvas.uniform(0.0, 0.22))
