@@ -1,8 +1,8 @@
 """One file for each lesson: a technique of this project at work on something small enough to watch, explained in steps.
 
-A lesson has a title and an explanation in English and Chinese, controls to turn, and `run(asked, seed, on_frame)`, which
-tells what happens in frames of plain JSON (`stage`): points, fields, curves, pictures, notes, characters. The page, the
-terminal and the writer of files (`film`) show the same frames. Nothing heavy is imported before a lesson runs.
+A lesson has a title and an explanation in English and Chinese, controls to turn, and `run(asked, seed, on_frame)`,
+which tells what happens in frames of plain JSON (`stage`): points, fields, curves, pictures, notes, characters. The
+page, the terminal and the writer of files (`film`) show the same frames. Nothing heavy is imported before one runs.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Lesson:
         for name in given:
             if name not in known:
                 raise UnknownName("control", name, known, f"the controls of {self.name}: {', '.join(known)}")
-        return {name: c.read(given[name] if name in given else c.default) for name, c in known.items()}
+        return {name: c.read(given.get(name, c.default)) for name, c in known.items()}
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the run, as JSON."""

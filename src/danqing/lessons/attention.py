@@ -48,11 +48,9 @@ def run(asked: Asked, seed: int, on_frame: OnFrame) -> None:
     heads = {str(number + 1): table for number, table in enumerate(layer)}
     heads[MEAN] = layer.mean(dim=0)
     shown = heads[asked["head"]]
-    labels = [*("<" + name.strip("<>") + ">" for name in map(vocabulary.token, before)), *poem]
+    labels = [*("五绝", "始"), *poem]  # the heading: which form; the text begins
     on_frame(stage.scene(_panels(labels), FIGURES, pace=2.5))
-    tables = [
-        {"label": name, **stage.field(_clear(table).numpy())} for name, table in heads.items() if name != MEAN
-    ]
+    tables = [{"label": name, **stage.field(_clear(table).numpy())} for name, table in heads.items() if name != MEAN]
     first = len(before)
     for place in range(first, tokens.shape[1]):
         weights = shown[place]  # what this character looks at, itself included
@@ -61,7 +59,7 @@ def run(asked: Asked, seed: int, on_frame: OnFrame) -> None:
         chosen = int(tokens[0, place])
         figures = {"surprise": -float(chances[chosen]), "far": far}
         panels: dict[str, Any] = {
-            "verse": {"lines": _cells(poem, weights[first:].tolist(), place - first)},
+            "verse": {"lines": _cells(labels, weights.tolist(), place, first)},
             "next": {"candidates": _expected(vocabulary, chances, chosen)},
             "heads": {"row": place},
         }
@@ -106,17 +104,19 @@ def _clear(table: Tensor) -> Tensor:
     return table.sqrt()
 
 
-def _cells(poem: str, weights: list[float], now: int) -> list[list[dict[str, Any]]]:
+def _cells(labels: list[str], weights: list[float], now: int, first: int) -> list[list[dict[str, Any]]]:
+    """The heading in a line of its own, then the poem's lines with their marks; what is looked at glows."""
     lines: list[list[dict[str, Any]]] = [[]]
-    for number, char in enumerate(poem):
-        if char in "，。":
+    for number, char in enumerate(labels):
+        if number == first:
             lines.append([])
-            continue
         state = "now" if number == now else "done" if number < now else "todo"
         lines[-1].append({
             "c": char, "want": "", "tone": "", "rhyme": False, "state": state,
             "weight": round(weights[number], 3) if number <= now else 0,
         })  # fmt: skip
+        if char in "，。":
+            lines.append([])
     return [line for line in lines if line]
 
 
@@ -169,36 +169,38 @@ LESSON = Lesson(
     ),
     passages=passages(
         see=Text(
-            "The shipped poet reads a poem, character by character. The red glow shows where the chosen head looks back; the "
-            "tables show all four heads of the layer, a row for each character that looks, a column for each that is looked "
-            "at. The bars are what it expected at this place before it read on.",
-            "随附的诗人一字一字地读诗。红晕是所选的头回望之处；四张表是这一层的四个头，一行是一个在看的字，一列是一个被看的字。"
-            "横条是它读到此处之前料想的字。",
+            "The shipped poet reads a poem, character by character. The red glow shows where the chosen head looks "
+            "back; the tables show all four heads of the layer, a row for each character that looks, a column for "
+            "each that is looked at. The bars are what it expected at this place before it read on.",
+            "随附的诗人一字一字地读诗。红晕是所选的头回望之处；四张表是这一层的四个头，一行是一个在看的字，一列是一个"
+            "被看的字。横条是它读到此处之前料想的字。",
         ),
         attempt=Text(
-            "Go from layer 1 to layer 6. Early heads look at the neighbour or at the comma; later ones at the same place of the "
-            "line before, which is what a parallel couplet asks for. In River Snow, watch 绝 and 灭, and where surprise falls "
-            "to nothing: at the marks and at the rhyme.",
-            "从第一层走到第六层。前面的头看邻字或逗号；后面的头看上一句的同一位置，对仗要的正是这个。读《江雪》时留意“绝”与“灭”，"
-            "再看意外在何处降到零：在标点，也在韵脚。",
+            "Go through the layers. In layer 1 all heads look at the heading, at what was asked for; in 3 to 5 most "
+            "look at the marks, where lines end; head 2 of layer 5 looks at the neighbour. Then take head 2 of layer "
+            "6 and River Snow: at 踪 it looks back at 绝, which stands in the line above where the next character has "
+            "to stand; and 灭 comes.",
+            "一层层看过去。第一层各头都看题头，看要写的是什么；三到五层多看标点，看句子停在哪里；第五层第 2 头看邻字。"
+            "再选第六层第 2 头和《江雪》：读到“踪”，它回望“绝”，正是上一句里与下一个字相对的位置；接着来的是“灭”。",
         ),
         means=Text(
-            "A Transformer has no memory but its own past: at every character each head asks a question (a query), every earlier "
-            "character offers an answer (a key), and what fits is mixed in. Nobody told the heads about couplets or rhymes; they "
-            "came upon them because it makes the next character easier to guess.",
-            "Transformer 除了自己读过的字，没有别的记忆：每读一字，各头发一问（查询），先前的字各应一声（键），合拍的就混进来。"
-            "没有人教过这些头对仗和押韵，它们是为了更容易猜中下一个字，自己摸索到的。",
+            "A Transformer has no memory but its own past: at every character each head asks a question (a query), "
+            "every earlier character offers an answer (a key), and what fits is mixed in. Nobody told the heads about "
+            "couplets or rhymes; they came upon them because it makes the next character easier to guess.",
+            "Transformer 除了自己读过的字，没有别的记忆：每读一字，各头发一问（查询），先前的字各应一声（键），合拍的"
+            "就混进来。没有人教过这些头对仗和押韵，它们是为了更容易猜中下一个字，自己摸索到的。",
         ),
         paper=Text(
-            "Vaswani et al. 2017, “Attention Is All You Need”; rotary positions: Su et al. 2021. Code: techniques/sequence.py.",
+            "Vaswani et al. 2017, “Attention Is All You Need”; rotary positions: Su et al. 2021. Code: "
+            "techniques/sequence.py.",
             "Vaswani 等 2017，《Attention Is All You Need》；旋转位置：Su 等 2021。代码：techniques/sequence.py。",
         ),
     ),
     controls=(
         Choice("poem", Text("Poem", "诗"), "静夜思",
                tuple((name, Text(f"{name} ({en})", f"{name}（{zh}）")) for name, (en, zh) in AUTHORS.items())),
-        Slider("layer", Text("Layer", "层"), 4, 1, 6, 1),
-        Choice("head", Text("Head", "头"), MEAN,
+        Slider("layer", Text("Layer", "层"), 6, 1, 6, 1),
+        Choice("head", Text("Head", "头"), "2",
                ((MEAN, Text("all four together", "四个合看")), *((str(n), Text(str(n), str(n))) for n in range(1, 5)))),
     ),
     run=run,

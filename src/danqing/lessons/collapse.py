@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from danqing.lessons.duel import Duel
 
 FRAMES = 60
+COUNTED = 1000  # points by which heaps are counted
 RATE = 2e-3
 BATCH = 64
 FIGURES = {
@@ -42,7 +43,9 @@ def run(asked: Asked, seed: int, on_frame: OnFrame) -> None:
     planes = [stage.plane(name, title, shapes.REACH, sets, points=real) for name, title in titles.items()]
     found = stage.curves("found", Text(f"Heaps found, of {of}", f"找到的堆，共 {of}"), ("plain_modes", "cured_modes"),
                          low=0, high=of)  # fmt: skip
-    on = stage.curves("on", Text("Share of points on a heap", "落在堆上的比例"), ("plain_on", "cured_on"), low=0, high=1)
+    on = stage.curves(
+        "on", Text("Share of points on a heap", "落在堆上的比例"), ("plain_on", "cured_on"), low=0, high=1
+    )
     on_frame(stage.scene((*planes, found, on), FIGURES, pace=10))
     duels = {
         "plain": Duel(Rules(shape, asked["plain"], turns=turns, rate=RATE, swift=swift, batch=BATCH),
@@ -55,20 +58,22 @@ def run(asked: Asked, seed: int, on_frame: OnFrame) -> None:
     for step in range(rounds + 1):
         if step:
             for duel in duels.values():
-                duel.round()
+                duel.round(min(1.0, 0.1 + 1.8 * (1 - step / rounds)))
         if step % every == 0 or step == rounds:
             _tell(duels, step, rounds, shape, seed, on_frame)
 
 
 def _tell(duels: dict[str, Duel], step: int, rounds: int, shape: str, seed: int, on_frame: OnFrame) -> None:
     from danqing.lessons import shapes
+    from danqing.lessons.duel import SHOWN
 
-    panels, figures = {}, {}
+    panels: dict[str, dict[str, object]] = {}
+    figures: dict[str, float] = {}
     for name, duel in duels.items():
-        made = duel.shown(seed)
+        made = duel.shown(seed, COUNTED)
         hit, share = shapes.covered(made, shape)
         figures |= {f"{name}_modes": float(hit), f"{name}_on": share}
-        panels[name] = {"points": {"made": stage.points(made)}, "field": stage.field(duel.field())}
+        panels[name] = {"points": {"made": stage.points(made[:SHOWN])}, "field": stage.field(duel.field())}
     plain, cured, of = int(figures["plain_modes"]), int(figures["cured_modes"]), len(shapes.centres(shape))
     say = Text(
         f"After {step} rounds: the plain game covers {plain} of {of} heaps, the cured one {cured}.",
@@ -86,30 +91,32 @@ LESSON = Lesson(
     ),
     passages=passages(
         see=Text(
-            "Two games with the same nets, the same learning rates and the same number of turns. Left, the expert gives "
-            "verdicts, real or false; right, it gives scores that may rise by one for each step of way, no faster. Watch "
-            "how many of the heaps the red points reach.",
+            "Two games with the same nets, the same learning rates and the same number of turns. Left, the expert "
+            "gives verdicts, real or false; right, it gives scores that may rise by one for each step of way, no "
+            "faster. Watch how many of the heaps the red points reach.",
             "两局棋，网络、学习率、步数都一样。左边的鉴定家只下判决：真或假；右边的打分，而且每走一步，分数至多升一分。"
             "看红点能到几堆。",
         ),
         attempt=Text(
-            "Make the discriminator faster: left it gets worse, right it does no harm. Set the penalty near 0 and the cure "
-            "is gone. Now make the discriminator slow (0.2): both fail, for a slow expert is chased round the ring. Take the "
-            "grid of 25 for a harder case, or the non-saturating loss for a milder one.",
-            "让判别器学得更快：左边更糟，右边无妨。把惩罚调到接近 0，药效就没了。再让判别器变慢（0.2）：两边都不行，"
-            "因为慢的鉴定家会被牵着绕圈跑。想更难就选 25 堆的方阵，想缓和些就选不饱和损失。",
+            "The discriminator learns four times as fast as the generator here. Make it slower, step by step: left it "
+            "helps, and at 0.2 both sides fail, for a slow expert is chased round the ring. Take minimax, the loss of "
+            "2014: left nothing is found at all. Set the penalty to 0, and the cure is gone. The grid of 25 is harder "
+            "for both.",
+            "这里判别器学得比生成器快四倍。一步步把它调慢：左边会好些；慢到 0.2，两边都不行，因为慢的鉴定家会被牵着绕"
+            "圈跑。换成 2014 年的 minimax：左边几乎什么都找不到。把惩罚调到 0，药效就没了。25 堆的方阵对两边都更难。",
         ),
         means=Text(
-            "A generator that has found one convincing picture has no reason to find another: that is collapse, and with "
-            "pictures it looks like the same face again and again. A verdict of an expert who is sure says nothing about "
-            "which way is better; a score with a bounded slope does, from everywhere. So the better the critic, the better "
-            "the advice, and no heap is out of reach.",
-            "生成器只要找到一张能骗过去的图，就没有理由再找第二张：这就是坍塌，放到图像上，就是同一张脸反复出现。鉴定家若十拿九稳，"
-            "它的判决就说不出往哪边更好；斜率有界的打分却能从任何地方指出方向。所以评分器越好，指点越好，哪一堆都够得着。",
+            "A generator that has found one convincing picture has no reason to find another: that is collapse, and "
+            "with pictures it looks like the same face again and again. A verdict of an expert who is sure says "
+            "nothing about which way is better; a score with a bounded slope does, from everywhere. So the better the "
+            "critic, the better the advice, and no heap is out of reach.",
+            "生成器只要找到一张能骗过去的图，就没有理由再找第二张：这就是坍塌，放到图像上，就是同一张脸反复出现。鉴定"
+            "家若十拿九稳，它的判决就说不出往哪边更好；斜率有界的打分却能从任何地方指出方向。所以评分器越好，指点越"
+            "好，哪一堆都够得着。",
         ),
         paper=Text(
-            "Arjovsky et al. 2017, “Wasserstein GAN”; Gulrajani et al. 2017, “Improved Training of Wasserstein GANs”. Code: "
-            "techniques/gan.py, `penalty_between`.",
+            "Arjovsky et al. 2017, “Wasserstein GAN”; Gulrajani et al. 2017, “Improved Training of Wasserstein GANs”. "
+            "Code: techniques/gan.py, `penalty_between`.",
             "Arjovsky 等 2017，《Wasserstein GAN》；Gulrajani 等 2017，《Improved Training of Wasserstein GANs》。"
             "代码：techniques/gan.py 里的 penalty_between。",
         ),
@@ -127,13 +134,13 @@ LESSON = Lesson(
         Choice(
             "plain",
             Text("Loss on the left", "左边的损失"),
-            "minimax",
+            "nonsaturating",
             (
                 ("minimax", Text("minimax (2014)", "极小极大（2014）")),
                 ("nonsaturating", Text("non-saturating", "不饱和")),
             ),
         ),
-        Slider("swift", Text("Speed of the discriminator", "判别器的快慢"), 2.0, 0.2, 4.0, 0.2,
+        Slider("swift", Text("Speed of the discriminator", "判别器的快慢"), 4.0, 0.2, 4.0, 0.2,
                Text("times the generator's learning rate", "相对生成器学习率的倍数")),
         Slider("turns", Text("Discriminator's turns", "判别器每轮步数"), 5, 1, 8, 1),
         Slider("penalty", Text("Gradient penalty (right)", "梯度惩罚（右）"), 0.3, 0.0, 10.0, 0.1),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -56,9 +55,14 @@ class Duel:
         scores: Tensor = self.judge(x)[:, 0]
         return scores
 
-    def round(self) -> dict[str, float]:
-        """The judge's turns, then the maker's. Returns the losses, and how often the judge was right."""
+    def round(self, pace: float = 1.0) -> dict[str, float]:
+        """The judge's turns, then the maker's. Returns the losses, and how often the judge was right.
+
+        pace: a factor of both learning rates, to let a game come to rest.
+        """
         rules = self.rules
+        self.adam_maker.param_groups[0]["lr"] = rules.rate * pace
+        self.adam_judge.param_groups[0]["lr"] = rules.rate * rules.swift * pace
         for _ in range(rules.turns):
             real = shapes.draw(rules.shape, rules.batch, self.random).requires_grad_(rules.r1 > 0)
             made = self.make(rules.batch).detach()
@@ -110,7 +114,7 @@ class Duel:
         found: list[list[float]] = torch.cat([x.detach().flatten(1), way], dim=1).tolist()
         return found
 
-    def shown(self, seed: int) -> Any:
-        """Points of the same noise each time: (SHOWN, 2, 1, 1)."""
-        with torch.no_grad():
-            return self.make(SHOWN, torch.Generator().manual_seed(seed))
+    @torch.no_grad()
+    def shown(self, seed: int, count: int = SHOWN) -> Tensor:
+        """Points of the same noise each time: (count, 2, 1, 1)."""
+        return self.make(count, torch.Generator().manual_seed(seed))

@@ -1,13 +1,13 @@
-"""`flow`: how noise is carried to a shape along nearly straight ways, and how few steps it takes (techniques/flow.py)."""
+"""`flow`: how noise is carried to a shape along nearly straight ways, in how few steps (techniques/flow.py)."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from danqing.lessons import Asked, Choice, Lesson, OnFrame, Slider, Text, passages, stage
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from danqing.techniques import flow
@@ -72,7 +72,10 @@ def _panels(shape: str, seed: int) -> list[dict[str, Any]]:
     from danqing.lessons import shapes
 
     real = shapes.draw(shape, SHOWN, seeds.generator(seed, 2))
-    sets = {"real": (Text("real points", "真实的点"), "real"), "made": (Text("noise on its way", "走在路上的噪声"), "made")}
+    sets = {
+        "real": (Text("real points", "真实的点"), "real"),
+        "made": (Text("noise on its way", "走在路上的噪声"), "made"),
+    }
     return [
         stage.plane("plane", Text("The field and the ways", "速度场与路径"), 2.8, sets,
                     points={"real": stage.points(real)}),
@@ -105,7 +108,7 @@ def _bend(ways: list[Tensor]) -> float:
     """The mean length of the ways over the straight distance, less 1."""
     import torch
 
-    length = torch.stack([(b - a).flatten(1).norm(dim=1) for a, b in zip(ways, ways[1:], strict=False)]).sum(0)
+    length = torch.stack([(b - a).flatten(1).norm(dim=1) for a, b in pairwise(ways)]).sum(0)
     straight = (ways[-1] - ways[0]).flatten(1).norm(dim=1)
     return max(0.0, float((length.sum() / straight.sum().clamp_min(1e-6)) - 1))
 
@@ -151,29 +154,30 @@ LESSON = Lesson(
     ),
     passages=passages(
         see=Text(
-            "Red points begin as noise. At every place and time the net says which way to go; the lines show how the points "
-            "went. First the field is learned, then you watch one sampling from time 0, noise, to time 1, the shape.",
-            "红点起初是噪声。在每一处、每一刻，网络告诉它往哪边走；细线是走过的路。先学会这片场，再看一次采样：从时刻 0 的噪声，"
-            "走到时刻 1 的形状。",
+            "Red points begin as noise. At every place and time the net says which way to go; the lines show how the "
+            "points went. First the field is learned, then you watch one sampling from time 0, noise, to time 1, the "
+            "shape.",
+            "红点起初是噪声。在每一处、每一刻，网络告诉它往哪边走；细线是走过的路。先学会这片场，再看一次采样：从时刻 "
+            "0 的噪声，走到时刻 1 的形状。",
         ),
         attempt=Text(
-            "Set the sampler's steps to 1: all points fall into a heap in the middle. With 4 steps the shape is there, with 20 "
-            "it is clean. Heun looks twice a step; compare Heun with 4 and Euler with 8, which cost the same. Then give it "
-            "only 100 steps of learning.",
-            "把采样步数设为 1：所有点都落到中间一堆。4 步已见形状，20 步就干净了。Heun 每步看两次；拿 4 步的 Heun 和 8 步的 Euler "
-            "比一比，花费相同。再试试只让它学 100 步。",
+            "Set the sampler's steps to 1: all points fall into a heap in the middle. With 4 steps the shape is "
+            "there, with 20 it is clean. Heun looks twice a step; compare Heun with 4 and Euler with 8, which cost "
+            "the same. Then give it only 100 steps of learning.",
+            "把采样步数设为 1：所有点都落到中间一堆。4 步已见形状，20 步就干净了。Heun 每步看两次；拿 4 步的 Heun 和 8"
+            " 步的 Euler 比一比，花费相同。再试试只让它学 100 步。",
         ),
         means=Text(
-            "In training, each noise point is tied to a random real point by a straight line, and the net learns the mean "
-            "direction of all lines through a place. Early on that is the way to the middle; only near the end does a point "
-            "know which stroke it belongs to. The straighter the ways, the fewer steps a picture takes: that is why these "
-            "models have become fast.",
+            "In training, each noise point is tied to a random real point by a straight line, and the net learns the "
+            "mean direction of all lines through a place. Early on that is the way to the middle; only near the end "
+            "does a point know which stroke it belongs to. The straighter the ways, the fewer steps a picture takes: "
+            "that is why these models have become fast.",
             "训练时，每个噪声点与一个随机的真点连成直线，网络学的是经过某处的所有直线的平均方向。起初那只是“往中间走”，"
             "快到终点，点才知道自己属于哪一笔。路越直，画一张图要的步数越少：这类模型就是这样快起来的。",
         ),
         paper=Text(
-            "Liu et al. 2022, “Flow Straight and Fast”; times after Esser et al. 2024; the net is a DiT, Peebles & Xie 2023. "
-            "Code: techniques/flow.py.",
+            "Liu et al. 2022, “Flow Straight and Fast”; times after Esser et al. 2024; the net is a DiT, Peebles & "
+            "Xie 2023. Code: techniques/flow.py.",
             "Liu 等 2022，《Flow Straight and Fast》；时刻的取法依 Esser 等 2024；网络为 DiT，Peebles 与 Xie 2023。"
             "代码：techniques/flow.py。",
         ),

@@ -1,4 +1,4 @@
-"""`form`: how a poem's form is kept while the poet writes: what comes next, and what may not (decoding.py, forms.py)."""
+"""`form`: how a poem keeps its form while it is written: what may come next, what may not (decoding.py, forms.py)."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ class _Watch:
             want = _wanted(self.rule, state, slot.line)[slot.place]
             en, zh = _asks(want)
             say = Text(
-                f"Line {line}, character {place}: {en}. {figures['forbidden']:.0%} of what the poet had in mind may not "
-                f"come; {int(figures['open']):,} characters may. It takes {char}.",
+                f"Line {line}, character {place}: {en}. {figures['forbidden']:.0%} of what the poet had in mind may "
+                f"not come; {int(figures['open']):,} characters may. It takes {char}.",
                 f"第 {line} 句第 {place} 字：{zh}。诗人心里所想，有 {figures['forbidden']:.0%} 不能用；可用的字还有 "
                 f"{int(figures['open']):,} 个。取“{char}”。",
             )
@@ -168,7 +168,9 @@ def _wanted(rule: FormConstraint, state: State, line: int) -> list[str]:
 
 
 def _asks(want: str) -> tuple[str, str]:
-    tone = {"平": ("a level tone", "宜平"), "仄": ("an oblique tone", "宜仄"), "中": ("either tone", "可平可仄")}[want[0]]
+    tone = {"平": ("a level tone", "宜平"), "仄": ("an oblique tone", "宜仄"), "中": ("either tone", "可平可仄")}[
+        want[0]
+    ]
     return (f"{tone[0]} that rhymes", f"{tone[1]}，押韵") if want.endswith("韵") else tone
 
 
@@ -246,29 +248,31 @@ LESSON = Lesson(
     ),
     passages=passages(
         see=Text(
-            "The shipped poet writes a poem. The bars are the characters it finds likeliest at this place; those struck out "
-            "are forbidden by the form, each with the reason: the tone, the rhyme, or that it stands in the poem already. In "
-            "the grid, each empty place says what it asks for: 平 level, 仄 oblique, 中 either; a red ring is a rhyme.",
-            "随附的诗人在写诗。横条是它此刻最想写的字，被划掉的是格律不许的，各附缘由：平仄不合、不押韵，或诗中已用过。方格里，"
-            "每个空位写着它要什么：平、仄，或中（可平可仄）；红圈是韵脚。",
+            "The shipped poet writes a poem. The bars are the characters it finds likeliest at this place; those "
+            "struck out are forbidden by the form, each with the reason: the tone, the rhyme, or that it stands in "
+            "the poem already. In the grid, each empty place says what it asks for: 平 level, 仄 oblique, 中 either; "
+            "a red ring is a rhyme.",
+            "随附的诗人在写诗。横条是它此刻最想写的字，被划掉的是格律不许的，各附缘由：平仄不合、不押韵，或诗中已用"
+            "过。方格里，每个空位写着它要什么：平、仄，或中（可平可仄）；红圈是韵脚。",
         ),
         attempt=Text(
-            "Watch the second character of the first line: after it, the pattern of all other even places is settled, and the "
-            "grid changes at once. Ask for the narrow rhyme 三江 and see the last characters run short. Raise the temperature: "
-            "the wilder the poet, the more the form has to take away.",
+            "Watch the second character of the first line: after it, the pattern of all other even places is settled, "
+            "and the grid changes at once. Ask for the narrow rhyme 三江 and see the last characters run short. Raise "
+            "the temperature: the wilder the poet, the more the form has to take away.",
             "留意第一句第二字：它一落定，其余偶数位的平仄就全定了，方格随即改变。指定窄韵“三江”，看韵脚如何捉襟见肘。"
             "再把温度调高：诗人越狂，格律拿走的就越多。",
         ),
         means=Text(
-            "The model knows the form only as a habit and breaks it now and then. So it is not asked to be careful: before "
-            "each draw, what would break the form is given the probability nothing, and what is left is scaled up. Nothing is "
-            "tried and taken back, for the mask also looks ahead: a rhyme group stays open only while it has characters enough.",
-            "模型只把格律当习惯，偶尔会破。所以并不求它小心：每次落笔之前，把会出律的字概率归零，其余的按比例放大。也不用写了再改，"
-            "因为这层掩码会往前看：一个韵部只有剩下的字够用时才开着。",
+            "The model knows the form only as a habit and breaks it now and then. So it is not asked to be careful: "
+            "before each draw, what would break the form is given the probability nothing, and what is left is scaled "
+            "up. Nothing is tried and taken back, for the mask also looks ahead: a rhyme group stays open only while "
+            "it has characters enough.",
+            "模型只把格律当习惯，偶尔会破。所以并不求它小心：每次落笔之前，把会出律的字概率归零，其余的按比例放大。也"
+            "不用写了再改，因为这层掩码会往前看：一个韵部只有剩下的字够用时才开着。",
         ),
         paper=Text(
-            "The four kinds of line: Wang Li 1958, “Hanyu shilüxue”. Drawing with a mask: constrained decoding, as for grammars; "
-            "min-p: Nguyen et al. 2025. Code: encode/forms.py, techniques/decoding.py.",
+            "The four kinds of line: Wang Li 1958, “Hanyu shilüxue”. Drawing with a mask: constrained decoding, as "
+            "for grammars; min-p: Nguyen et al. 2025. Code: encode/forms.py, techniques/decoding.py.",
             "四种句式：王力 1958，《汉语诗律学》。带掩码的抽样：与语法约束解码同理；min-p：Nguyen 等 2025。"
             "代码：encode/forms.py、techniques/decoding.py。",
         ),

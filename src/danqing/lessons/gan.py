@@ -83,31 +83,32 @@ LESSON = Lesson(
     passages=passages(
         see=Text(
             "Grey points are real; red ones are made by the generator out of noise. The colour of the plane is the "
-            "discriminator's opinion: light where it believes a point is real, dark where it does not. The arrows are all "
-            "that the generator ever learns: which way each of its points would have to move to look more real. It never "
-            "sees a grey point itself.",
-            "灰点是真的，红点是生成器用噪声变出来的。平面的深浅是判别器的看法：亮处它信以为真，暗处不信。箭头是生成器得到的"
-            "全部消息：每个点该往哪边挪才更像真的。灰点它自己从来没见过。",
+            "discriminator's opinion: light where it believes a point is real, dark where it does not. The arrows are "
+            "all that the generator ever learns: which way each of its points would have to move to look more real. "
+            "It never sees a grey point itself.",
+            "灰点是真的，红点是生成器用噪声变出来的。平面的深浅是判别器的看法：亮处它信以为真，暗处不信。箭头是生成器"
+            "得到的全部消息：每个点该往哪边挪才更像真的。灰点它自己从来没见过。",
         ),
         attempt=Text(
-            "Choose the character 山: the points first find the middle, then the strokes. Change the loss: with “minimax”, "
-            "the one of 2014, the arrows are short exactly when the generator is worst. Give the discriminator five turns "
-            "for one and see it win. Then raise the penalty: its field becomes a gentle slope, and the arrows agree again.",
-            "选“山”字：点先找到中间，再找到笔画。换一种损失：用 2014 年最初的 minimax，生成器越差，箭头反而越短。让判别器走五步"
-            "才轮到生成器一步，看它如何赢下来。再把惩罚调大：场变成缓坡，箭头又指向一处了。",
+            "Choose the character 山: the points first find the middle, then the strokes. Change the loss: with "
+            "“minimax”, the one of 2014, the arrows are short exactly when the generator is worst. Give the "
+            "discriminator five turns for one and see it win. Then raise the penalty: its field becomes a gentle "
+            "slope, and the arrows agree again.",
+            "选“山”字：点先找到中间，再找到笔画。换一种损失：用 2014 年最初的 minimax，生成器越差，箭头反而越短。让判"
+            "别器走五步才轮到生成器一步，看它如何赢下来。再把惩罚调大：场变成缓坡，箭头又指向一处了。",
         ),
         means=Text(
-            "Nobody tells the generator what 山 looks like. It learns from an expert that is itself learning, and the game "
-            "stands still only when the expert can do no better than a coin. With pictures it is the same game: each point "
-            "is then a picture, and the plane has as many dimensions as the picture has pixels.",
-            "没有人告诉生成器“山”是什么样。它跟一位自己也在学的鉴定家学，直到对方只能抛硬币，棋局才停下来。画图也是同一局棋："
-            "一个点就是一张图，平面的维数等于像素的个数。",
+            "Nobody tells the generator what 山 looks like. It learns from an expert that is itself learning, and the "
+            "game stands still only when the expert can do no better than a coin. With pictures it is the same game: "
+            "each point is then a picture, and the plane has as many dimensions as the picture has pixels.",
+            "没有人告诉生成器“山”是什么样。它跟一位自己也在学的鉴定家学，直到对方只能抛硬币，棋局才停下来。画图也是同"
+            "一局棋：一个点就是一张图，平面的维数等于像素的个数。",
         ),
         paper=Text(
-            "Goodfellow et al. 2014, “Generative Adversarial Networks”; the penalty is R1 of Mescheder et al. 2018, “Which "
-            "Training Methods for GANs do actually Converge?”. Code: techniques/gan.py.",
-            "Goodfellow 等 2014，《Generative Adversarial Networks》；惩罚即 Mescheder 等 2018 的 R1，《Which Training Methods "
-            "for GANs do actually Converge?》。代码：techniques/gan.py。",
+            "Goodfellow et al. 2014, “Generative Adversarial Networks”; the penalty is R1 of Mescheder et al. 2018, "
+            "“Which Training Methods for GANs do actually Converge?”. Code: techniques/gan.py.",
+            "Goodfellow 等 2014，《Generative Adversarial Networks》；惩罚即 Mescheder 等 2018 的 R1，《Which "
+            "Training Methods for GANs do actually Converge?》。代码：techniques/gan.py。",
         ),
     ),
     controls=(

@@ -71,7 +71,9 @@ def _digits() -> tuple[Tensor, NDArray[np.int64]]:
     bunch: Any = load_digits()
     small = torch.from_numpy(bunch.images).float()[:, None] / 16
     large = F.interpolate(small, size=(SIZE, SIZE), mode="bicubic", align_corners=False).clamp(0, 1)
-    return large.mul(2).sub(1).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last), np.asarray(bunch.target)
+    return large.mul(2).sub(1).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last), np.asarray(
+        bunch.target
+    )
 
 
 def _learn(
@@ -177,31 +179,31 @@ LESSON = Lesson(
     ),
     passages=passages(
         see=Text(
-            "An autoencoder squeezes each of 1,797 written digits into two numbers and tries to draw it again from these. The "
-            "two numbers are a place on the map; the map shows what the decoder draws at each place. The coloured dots are "
-            "real digits, one colour for each kind.",
-            "自编码器把 1,797 个手写数字各压成两个数，再凭这两个数把它画回来。两个数就是地图上的一个位置；地图画的是解码器在各处"
-            "画出的样子。彩色的点是真实的数字，一种数字一种颜色。",
+            "An autoencoder squeezes each of 1,797 written digits into two numbers and tries to draw it again from "
+            "these. The two numbers are a place on the map; the map shows what the decoder draws at each place. The "
+            "coloured dots are real digits, one colour for each kind.",
+            "自编码器把 1,797 个手写数字各压成两个数，再凭这两个数把它画回来。两个数就是地图上的一个位置；地图画的是解"
+            "码器在各处画出的样子。彩色的点是真实的数字，一种数字一种颜色。",
         ),
         attempt=Text(
-            "Drag on the map once it is ready, slowly, across a border: where does a 3 become an 8? Choose two digits and look "
-            "at the straight walk between them. Then set β to 0.1 and run again: digits come back sharper, but the land "
-            "between them is no longer settled. At β = 8 nearly all is forgotten.",
+            "Drag on the map once it is ready, slowly, across a border: where does a 3 become an 8? Choose two digits "
+            "and look at the straight walk between them. Then set β to 0.1 and run again: digits come back sharper, "
+            "but the land between them is no longer settled. At β = 8 nearly all is forgotten.",
             "地图好了以后，慢慢拖过一条边界：3 是在哪里变成 8 的？选两个数字，看它们之间的直路。再把 β 调到 0.1 重跑："
             "数字复原得更清楚，可它们之间的地带没人打理了。β 到 8 时，几乎什么都忘了。",
         ),
         means=Text(
-            "The decoder never saw what lies between two digits, and yet it is legible. That is what the V in VAE buys: each "
-            "digit is stored not as a point but as a small cloud, and clouds have to overlap. Blends, variations and walks in "
-            "this studio's models are journeys on such maps, with more than two directions.",
-            "两个数字之间的样子，解码器从没见过，却画得出来、认得出来。这就是 VAE 里 V 的好处：每个数字存的不是一个点，而是一小团云，"
-            "云与云必须相接。画室里模型的混合、变奏和漫步，走的都是这样的地图，只是方向不止两个。",
+            "The decoder never saw what lies between two digits, and yet it is legible. That is what the V in VAE "
+            "buys: each digit is stored not as a point but as a small cloud, and clouds have to overlap. Blends, "
+            "variations and walks in this studio's models are journeys on such maps, with more than two directions.",
+            "两个数字之间的样子，解码器从没见过，却画得出来、认得出来。这就是 VAE 里 V 的好处：每个数字存的不是一个"
+            "点，而是一小团云，云与云必须相接。画室里模型的混合、变奏和漫步，走的都是这样的地图，只是方向不止两个。",
         ),
         paper=Text(
-            "Kingma & Welling 2014, “Auto-Encoding Variational Bayes”; β after Higgins et al. 2017; the error's scale after "
-            "Rybkin et al. 2021, “σ-VAE”. Code: techniques/vae.py.",
-            "Kingma 与 Welling 2014，《Auto-Encoding Variational Bayes》；β 出自 Higgins 等 2017；误差的尺度依 Rybkin 等 2021 的 "
-            "σ-VAE。代码：techniques/vae.py。",
+            "Kingma & Welling 2014, “Auto-Encoding Variational Bayes”; β after Higgins et al. 2017; the error's scale "
+            "after Rybkin et al. 2021, “σ-VAE”. Code: techniques/vae.py.",
+            "Kingma 与 Welling 2014，《Auto-Encoding Variational Bayes》；β 出自 Higgins 等 2017；误差的尺度依 Rybkin "
+            "等 2021 的 σ-VAE。代码：techniques/vae.py。",
         ),
     ),
     controls=(

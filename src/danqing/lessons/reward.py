@@ -12,7 +12,6 @@ from danqing.lessons import Asked, Choice, Lesson, OnFrame, Slider, Text, passag
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from danqing.techniques import policy, sequence
 
@@ -102,7 +101,8 @@ def phrases(count: int, chance: np.random.Generator) -> NDArray[np.int64]:
 def _lean(drift: float) -> NDArray[np.float64]:
     p = np.array([0.1, 0.32, 0.16, 0.32, 0.1])
     p = p * np.exp(drift * np.array([-2, -1, 0, 1, 2]))
-    return p / p.sum()
+    whole: NDArray[np.float64] = p / p.sum()
+    return whole
 
 
 def _learn(model: sequence.Model, generator: torch.Generator, rounds: int, on_frame: OnFrame) -> None:
@@ -124,7 +124,8 @@ def _learn(model: sequence.Model, generator: torch.Generator, rounds: int, on_fr
         adam.step()
         if step % 20 == 0:
             say = Text(
-                f"It learns to write from 600 phrases first: step {step} of {PRIMER}, {float(loss.detach()):.2f} nats a note.",
+                f"It learns to write from 600 phrases first: step {step} of {PRIMER}, {float(loss.detach()):.2f} nats "
+                "a note.",
                 f"先照着 600 条乐句学写：第 {step} 步，共 {PRIMER} 步，每个音 {float(loss.detach()):.2f} 奈特。",
             )
             on_frame(stage.frame(0, rounds, {"before": {"rolls": _rolls(works[:SHOWN].numpy())}}, None, say))
@@ -238,8 +239,8 @@ def _told(number: int, figures: dict[str, float]) -> Text:
         )
     if different <= GROUP // 3:
         return Text(
-            f"Reward {reward:.2f}, but only {different} different melodies in {GROUP}: it has found the one that pays and "
-            "plays nothing else.",
+            f"Reward {reward:.2f}, but only {different} different melodies in {GROUP}: it has found the one that pays "
+            "and plays nothing else.",
             f"奖励 {reward:.2f}，可 {GROUP} 条里只有 {different} 条不同：它找到了最值钱的那一条，别的都不弹了。",
         )
     if like < 0.5:
@@ -288,29 +289,29 @@ LESSON = Lesson(
     ),
     passages=passages(
         see=Text(
-            "A small recurrent net first learns to write from 600 folk-like phrases. Then it writes 48 melodies a round, each "
-            "is paid, and what was paid better than the others becomes likelier. Above: four melodies before; below: four "
-            "from the same chance now. Press play to hear one.",
-            "一个小小的循环网络先照着 600 条民歌风的乐句学写。之后每轮写 48 条，逐条给赏；比别的得赏多的，以后就更容易写出来。"
-            "上面四条是从前写的，下面四条是同样的运气此刻写的。按播放可以听。",
+            "A small recurrent net first learns to write from 600 folk-like phrases. Then it writes 48 melodies a "
+            "round, each is paid, and what was paid better than the others becomes likelier. Above: four melodies "
+            "before; below: four from the same chance now. Press play to hear one.",
+            "一个小小的循环网络先照着 600 条民歌风的乐句学写。之后每轮写 48 条，逐条给赏；比别的得赏多的，以后就更容易"
+            "写出来。上面四条是从前写的，下面四条是同样的运气此刻写的。按播放可以听。",
         ),
         attempt=Text(
-            "Set the KL price to 0 and run: the reward climbs to the top and the melodies become one and the same. Raise it to "
-            "0.1 and the same reward bends the melodies and does not break them. Pay for long notes, and it learns silence's "
-            "trick: one note, held.",
+            "Set the KL price to 0 and run: the reward climbs to the top and the melodies become one and the same. "
+            "Raise it to 0.1 and the same reward bends the melodies and does not break them. Pay for long notes, and "
+            "it learns silence's trick: one note, held.",
             "把 KL 的价钱调到 0 再跑：奖励冲到顶，旋律却全成了同一条。调到 0.1：同样的奖励只让旋律弯一弯，不至于折断。"
             "试着奖励长音，它会学到取巧的办法：一个音拖到底。",
         ),
         means=Text(
-            "A reward is only a stand-in for what we want, and a diligent learner finds the gap between the two. The KL price "
-            "makes it pay, in the same coin, for every step away from how it learned to write. How to weigh the two is not a "
-            "matter of mathematics: it is the taste of whoever sets the slider.",
+            "A reward is only a stand-in for what we want, and a diligent learner finds the gap between the two. The "
+            "KL price makes it pay, in the same coin, for every step away from how it learned to write. How to weigh "
+            "the two is not a matter of mathematics: it is the taste of whoever sets the slider.",
             "奖励只是心愿的替身，勤奋的学生总会找到两者之间的缝。KL 的价钱让它每偏离所学一步，就用同一种钱付一次账。"
             "两者怎样权衡不是数学问题，而是推这个滑块的人的品味。",
         ),
         paper=Text(
-            "Williams 1992, REINFORCE; the baseline is that of Kool et al. 2019 (RLOO); KL to the prior after Jaques et al. "
-            "2017, “Sequence Tutor”. Code: techniques/policy.py, techniques/sequence.py.",
+            "Williams 1992, REINFORCE; the baseline is that of Kool et al. 2019 (RLOO); KL to the prior after Jaques "
+            "et al. 2017, “Sequence Tutor”. Code: techniques/policy.py, techniques/sequence.py.",
             "Williams 1992，REINFORCE；基线依 Kool 等 2019（RLOO）；对先验的 KL 依 Jaques 等 2017，《Sequence Tutor》。"
             "代码：techniques/policy.py、techniques/sequence.py。",
         ),

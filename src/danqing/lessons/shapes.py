@@ -1,7 +1,7 @@
 """Points in the plane for lessons to learn: shapes that are told apart at a glance, and small nets that learn them.
 
-A point stands where a picture would: as (B, 2, 1, 1), "two channels, one pixel", so that the losses of `techniques` take
-it as it is.
+A point stands where a picture would: as (B, 2, 1, 1), "two channels, one pixel", so that the losses of `techniques`
+take it as it is.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def _along(strokes: tuple[tuple[tuple[float, float], ...], ...], share: NDArray[
     at = share * past[-1]
     piece = np.clip(np.searchsorted(past, at, side="right") - 1, 0, len(lengths) - 1)
     within = ((at - past[piece]) / lengths[piece])[:, None]
-    return starts[piece] + within * (ends[piece] - starts[piece])
+    found: NDArray[np.float64] = starts[piece] + within * (ends[piece] - starts[piece])
+    return found
 
 
 def net(inputs: int, outputs: int, width: int = 64, slope: float = 0.2) -> nn.Sequential:

@@ -56,9 +56,7 @@ def frame(
 # --- panels -----------------------------------------------------------------------------------------------------------
 
 
-def plane(
-    name: str, title: Text, reach: float, sets: Mapping[str, tuple[Text, str]], **static: Any
-) -> dict[str, Any]:
+def plane(name: str, title: Text, reach: float, sets: Mapping[str, tuple[Text, str]], **static: Any) -> dict[str, Any]:
     """A square from -reach to reach. sets: id → (name, role); roles: real, made, other, class (coloured by number)."""
     shown = [{"id": key, "name": text.as_dict(), "role": role} for key, (text, role) in sets.items()]
     return {"id": name, "kind": "plane", "title": title.as_dict(), "reach": reach, "sets": shown, **static}

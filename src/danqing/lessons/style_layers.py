@@ -1,4 +1,4 @@
-"""`style-layers`: what each layer of the network keeps of a photo and of a painting (style_transfer.py, backbone.py)."""
+"""`style-layers`: what each layer of the network keeps of a photo, and of a painting (style_transfer.py)."""
 
 from __future__ import annotations
 
@@ -14,22 +14,29 @@ if TYPE_CHECKING:
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 DEPTHS = {
-    "relu1_1": Text("1: dots and edges", "一层：点与边"),
-    "relu2_1": Text("2: strokes", "二层：笔触"),
-    "relu3_1": Text("3: brushwork", "三层：肌理"),
-    "relu4_1": Text("4: forms", "四层：形体"),
-    "relu5_1": Text("5: arrangement", "五层：布局"),
+    "relu1_1": Text("layer 1", "第一层"),
+    "relu2_1": Text("layer 2", "第二层"),
+    "relu3_1": Text("layer 3", "第三层"),
+    "relu4_1": Text("layer 4", "第四层"),
+    "relu5_1": Text("layer 5", "第五层"),
 }
-SIDE = 72  # px, of what single layers are asked for
+UP_TO = {
+    "relu1_1": Text("layer 1", "第一层"),
+    "relu2_1": Text("up to layer 2", "到第二层"),
+    "relu3_1": Text("up to layer 3", "到第三层"),
+    "relu4_1": Text("up to layer 4", "到第四层"),
+    "relu5_1": Text("up to layer 5", "到第五层"),
+}
+SIDE = 96  # px, of what layers are asked for
 WHOLE = 144  # px, the longer side of the transfer
-STEPS = 24  # of each single layer
+STEPS = {"content": 40, "style": 30}  # at each of two scales
 PART = 10  # of the bar for each picture
 WHOLE_RUN = PART * (1 + 2 * len(LAYERS))
 FIGURES = {"weight": Text("weight of the style over the content", "风格对内容的权重比")}
 
 
 def run(asked: Asked, seed: int, on_frame: OnFrame) -> None:
-    """A transfer at the asked balance, then one picture for each layer: of the photo's content, of the painting's style."""
+    """A transfer at the asked balance, then for each layer a picture of the photo's content or the painting's style."""
     from danqing.catalog import styles
     from danqing.encode.image import fit
 
@@ -48,9 +55,7 @@ def run(asked: Asked, seed: int, on_frame: OnFrame) -> None:
             _single(kind, layer, photo if kind == "content" else painting, before, features, seed, on_frame)
 
 
-def _transfer(
-    photo: Tensor, painting: Tensor, weight: float, features: _Eyes, seed: int, on_frame: OnFrame
-) -> None:
+def _transfer(photo: Tensor, painting: Tensor, weight: float, features: _Eyes, seed: int, on_frame: OnFrame) -> None:
     import torch
 
     from danqing.compute import seed as seeds
@@ -67,7 +72,9 @@ def _transfer(
                 f"内容与风格 1 : {weight:.3g}。第 {step.done} 步：两边的要求一起拉着这张图。",
             )
             pictures = {"pictures": {"result": stage.webp(_levels(step.preview().pixels))}}
-            on_frame(stage.frame(PART * step.done // step.total, WHOLE_RUN, {"whole": pictures}, {"weight": weight}, say))
+            on_frame(
+                stage.frame(PART * step.done // step.total, WHOLE_RUN, {"whole": pictures}, {"weight": weight}, say)
+            )
 
     share = torch.ones(1, scene.shape[2], scene.shape[3])
     made = style_transfer.stylize(
@@ -77,10 +84,8 @@ def _transfer(
     on_frame(stage.frame(PART, WHOLE_RUN, {"whole": pictures}, {"weight": weight}))
 
 
-def _single(
-    kind: str, layer: str, source: Tensor, before: int, features: _Eyes, seed: int, on_frame: OnFrame
-) -> None:
-    """A picture from noise that one layer cannot tell from the photo (content), or from the painting's texture (style)."""
+def _single(kind: str, layer: str, source: Tensor, before: int, features: _Eyes, seed: int, on_frame: OnFrame) -> None:
+    """A picture from noise that one layer cannot tell from the photo (content), or the painting's texture (style)."""
     import torch
 
     from danqing.compute import seed as seeds
@@ -91,26 +96,29 @@ def _single(
     small = resize(source, (SIDE, SIDE) if kind == "style" else (SIDE * 3 // 4, SIDE))
     place = (small.shape[-2], small.shape[-1])
     share = torch.ones(1, *place)
-    wanted = ((layer, 1.0),)
-    words = DEPTHS[layer]
+    words = (DEPTHS if kind == "content" else UP_TO)[layer]
 
     def on_step(step: Step) -> None:
         if step.preview and (step.done % 8 == 0 or step.done == step.total):
-            en, zh = ("of the photo", "照片") if kind == "content" else ("of the painting's texture", "画的质地")
+            en, zh = ("of the photo", "照片内容") if kind == "content" else ("of the painting's texture", "画的质地")
             say = Text(
-                f"What layer {words.en.partition(':')[0]} keeps {en}, found again from noise.",
-                f"第{words.zh[0]}层记得的{zh}，从噪声里找回来。",
+                f"{words.en.capitalize()}: what is kept {en}, found again from noise.",
+                f"{words.zh}：记得的{zh}，从噪声里找回来。",
             )
             pictures = {"pictures": {layer: stage.webp(_levels(step.preview().pixels))}}
             on_frame(stage.frame(before + PART * step.done // step.total, WHOLE_RUN, {kind: pictures}, None, say))
 
     if kind == "style":
-        config = style_transfer.Config(style_layers=wanted, iterations=STEPS, coarsest=SIDE)
+        depth = LAYERS.index(layer) + 1  # with the layers before it, which know of the small marks that it is made of
+        config = style_transfer.Config(
+            style_layers=tuple((name, 1.0) for name in LAYERS[:depth]), iterations=STEPS[kind], coarsest=SIDE // 2
+        )
         style_transfer.texture([small], share, place, features, config, generator, on_step)
         return
     config = style_transfer.Config(
-        content_layers=wanted, style_layers=wanted, style_weight=0.0, start="noise", iterations=STEPS, coarsest=SIDE, tv_weight=0.05
-    )
+        content_layers=((layer, 1.0),), style_layers=((layer, 1.0),), style_weight=0.0, tv_weight=10.0, start="noise",
+        optimiser="adam", rate=0.05, iterations=STEPS[kind], coarsest=SIDE // 2,
+    )  # fmt: skip
     style_transfer.stylize(small, [small], share, features, config, generator, on_step)
 
 
@@ -180,7 +188,7 @@ def _panels(asked: Asked) -> list[dict[str, Any]]:
     return [
         stage.pictures("whole", Text("The transfer", "迁移"), whole, 3),
         stage.pictures("content", Text("What a layer keeps of the photo", "各层记得的照片"), DEPTHS, 5),
-        stage.pictures("style", Text("What a layer keeps of the painting's style", "各层记得的风格"), DEPTHS, 5),
+        stage.pictures("style", Text("What layers keep of the painting's style", "各层记得的风格"), UP_TO, 5),
     ]
 
 
@@ -193,31 +201,34 @@ LESSON = Lesson(
     ),
     passages=passages(
         see=Text(
-            "Above: the photo, the painting, and a picture that is changed, step by step, until the network sees the photo's "
-            "content and the painting's style in it. Below: pictures that begin as noise and are changed until one single "
-            "layer cannot tell them from the photo; and others whose mere texture one layer cannot tell from the painting's.",
-            "上排：照片、画，以及一张被一步步改动的图，直到网络在其中同时看见照片的内容与画的风格。下面两排都从噪声开始："
-            "一排改到某一层分不出它与照片，另一排改到某一层分不出它与画的质地。",
+            "Above: the photo, the painting, and a picture that is changed, step by step, until the network sees the "
+            "photo's content and the painting's style in it. Below: pictures that begin as noise. In the first row "
+            "each is changed until one single layer cannot tell it from the photo; in the second, until the layers up "
+            "to this one find the painting's mixture of marks in it, wherever they lie.",
+            "上排：照片、画，以及一张被一步步改动的图，直到网络在其中同时看见照片的内容与画的风格。下面的图都从噪声开"
+            "始：第一行，改到某一层分不出它与照片；第二行，改到这一层为止的各层在其中找到与画相同的笔墨配比，不管落在"
+            "何处。",
         ),
         attempt=Text(
-            "Move the balance from content to style and run again. Compare the two rows: the photo is still exact at layer 2 "
-            "and only a memory at layer 5, while the texture grows from single dots to whole brush strokes. Try ink shanshui "
-            "against Van Gogh.",
-            "把天平从内容推向风格，再跑一次。比较两排：照片在第二层还很准，到第五层只剩印象；质地则从小点长成整笔。"
-            "拿水墨山水和梵高对比看看。",
+            "Move the balance from content to style and run again. Compare the rows: the photo is nearly exact at "
+            "layer 2 and only a memory at layer 5; the style grows from specks to whole patches with edges. Try ink "
+            "shanshui against Van Gogh.",
+            "把天平从内容推向风格，再跑一次。比较两行：照片在第二层还几乎原样，到第五层只剩印象；风格则从斑点长成带边"
+            "的色块。拿水墨山水和梵高对比看看。",
         ),
         means=Text(
-            "A layer's maps say what is where: content. Multiply the maps with each other and add up over all places, and the "
-            "where is gone; what remains is which marks occur together: style. This one trick, a table of products, is all that "
-            "“style” means to the machine, and it explains both its charm and its limits.",
-            "一层的特征图说的是“哪里有什么”，这是内容。把各张图两两相乘、对所有位置求和，“哪里”就没了，剩下的是“什么常与什么同在”，"
-            "这是风格。机器眼里的“风格”就是这样一张乘积表；它的妙处与局限都在这里。",
+            "A layer's maps say what is where: content. Multiply the maps with each other and add up over all places, "
+            "and the where is gone; what remains is which marks occur together: style. This one trick, a table of "
+            "products, is all that “style” means to the machine, and it explains both its charm and its limits.",
+            "一层的特征图说的是“哪里有什么”，这是内容。把各张图两两相乘、对所有位置求和，“哪里”就没了，剩下的是“什么常"
+            "与什么同在”，这是风格。机器眼里的“风格”就是这样一张乘积表；它的妙处与局限都在这里。",
         ),
         paper=Text(
-            "Gatys, Ecker & Bethge 2016, “Image Style Transfer Using Convolutional Neural Networks”; texture: the same, 2015. "
-            "Photographs: scikit-learn's samples (CC BY). Code: techniques/style_transfer.py, techniques/backbone.py.",
-            "Gatys、Ecker 与 Bethge 2016，《Image Style Transfer Using Convolutional Neural Networks》；质地：同作者 2015。"
-            "照片：scikit-learn 自带（CC BY）。代码：techniques/style_transfer.py、techniques/backbone.py。",
+            "Gatys, Ecker & Bethge 2016, “Image Style Transfer Using Convolutional Neural Networks”; texture: the "
+            "same, 2015. Photographs: scikit-learn's samples (CC BY). Code: techniques/style_transfer.py, "
+            "techniques/backbone.py.",
+            "Gatys、Ecker 与 Bethge 2016，《Image Style Transfer Using Convolutional Neural Networks》；质地：同作者 "
+            "2015。照片：scikit-learn 自带（CC BY）。代码：techniques/style_transfer.py、techniques/backbone.py。",
         ),
     ),
     controls=(
