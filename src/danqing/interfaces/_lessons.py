@@ -59,7 +59,7 @@ def lesson(voice: Voice, asked: Ask) -> None:
     frames = _run(voice, chosen, controls, seed, asked.language)
     if asked.output:
         _write(voice, chosen, frames, (controls, seed), asked)
-    last = next((frame for frame in reversed(frames) if "figures" in frame), {"figures": {}})
+    last: Frame = next((frame for frame in reversed(frames) if "figures" in frame), {"figures": {}})
     names = {name: said[asked.language] for name, said in frames[0]["scene"]["figures"].items()}
 
     def show() -> None:

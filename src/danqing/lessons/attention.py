@@ -121,7 +121,8 @@ def _cells(labels: list[str], weights: list[float], now: int, first: int) -> lis
 
 
 def _expected(vocabulary: Characters, chances: Tensor, chosen: int) -> list[dict[str, Any]]:
-    order: list[int] = chances.topk(SHOWN).indices.tolist()
+    ranked: list[int] = chances.topk(3 * SHOWN).indices.tolist()
+    order = [token for token in ranked if len(vocabulary.token(token)) == 1][:SHOWN]  # no heading in mid-poem
     if chosen not in order:
         order = [*order[:-1], chosen]
     names = {token: vocabulary.token(token) for token in order}
@@ -197,7 +198,7 @@ LESSON = Lesson(
         ),
     ),
     controls=(
-        Choice("poem", Text("Poem", "诗"), "静夜思",
+        Choice("poem", Text("Poem", "诗"), "江雪",
                tuple((name, Text(f"{name} ({en})", f"{name}（{zh}）")) for name, (en, zh) in AUTHORS.items())),
         Slider("layer", Text("Layer", "层"), 6, 1, 6, 1),
         Choice("head", Text("Head", "头"), "2",

@@ -98,12 +98,12 @@ LESSON = Lesson(
             "看红点能到几堆。",
         ),
         attempt=Text(
-            "The discriminator learns four times as fast as the generator here. Make it slower, step by step: left it "
-            "helps, and at 0.2 both sides fail, for a slow expert is chased round the ring. Take minimax, the loss of "
-            "2014: left nothing is found at all. Set the penalty to 0, and the cure is gone. The grid of 25 is harder "
-            "for both.",
-            "这里判别器学得比生成器快四倍。一步步把它调慢：左边会好些；慢到 0.2，两边都不行，因为慢的鉴定家会被牵着绕"
-            "圈跑。换成 2014 年的 minimax：左边几乎什么都找不到。把惩罚调到 0，药效就没了。25 堆的方阵对两边都更难。",
+            "The discriminator learns four times as fast as the generator here. At 1, both sides find all the heaps; "
+            "at 0.2 it is the right one that suffers, for its scores are worth something only while the critic keeps "
+            "up. Take minimax, the loss of 2014: left, next to nothing is found. Set the penalty to 0, and the cure "
+            "is gone. The grid of 25 is harder for both.",
+            "这里判别器学得比生成器快四倍。调到 1，两边都能找全；调到 0.2，吃亏的反而是右边，因为评分器跟得上，分数才"
+            "有用。换成 2014 年的 minimax：左边几乎什么都找不到。把惩罚调到 0，药效就没了。25 堆的方阵对两边都更难。",
         ),
         means=Text(
             "A generator that has found one convincing picture has no reason to find another: that is collapse, and "

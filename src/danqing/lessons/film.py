@@ -6,16 +6,20 @@ The page holds everything it needs, the drawing included (`stage.js`), and asks 
 from __future__ import annotations
 
 import base64
+import contextlib
+import functools
 import io
 import json
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from danqing.artwork import files
 from danqing.errors import BadRequest
@@ -29,9 +33,13 @@ SUFFIXES = (".html", ".gif", ".mp4")
 INK, SOFT, PAPER, SEAL = "#211d19", "#7b7266", "#fbf8f1", "#b23a2e"
 LINES = (SEAL, "#2f6f8f", "#b07a1e", "#5b7f4a")
 KINDS = (SEAL, "#2f6f8f", "#c08a2d", "#5b7f4a", "#7a5195", "#a8577e", "#3f8f86", "#8c6d46", "#566573", "#d2691e")
-# The first that is there is used; without any, Chinese characters come out as boxes and a page is the better file.
-FONTS = ("Noto Serif CJK SC", "Noto Serif CJK JP", "Noto Sans CJK SC", "Noto Sans CJK JP", "Songti SC", "PingFang SC",
-         "Microsoft YaHei", "SimSun")  # fmt: skip
+# The first that is on the system is used; without any, Chinese characters come out as boxes and a page is better.
+FONTS = ("NotoSerifCJK-Regular.ttc", "NotoSansCJK-Regular.ttc", "NotoSerifSC-Regular.otf", "wqy-zenhei.ttc",
+         "Songti.ttc", "PingFang.ttc", "msyh.ttc", "simsun.ttc")  # fmt: skip
+FAINT, SHADE = "#d8cfbf", "#f3eee2"
+WIDE = 720  # px of a film's frame
+LARGE = 2  # times larger it is drawn, so that edges are smooth
+GAP = 18  # px around a panel
 MOST = 150  # frames of a film
 
 
@@ -63,7 +71,7 @@ def film(frames: Sequence[Frame], language: str, on_step: OnStep) -> Video:
     chosen = sorted(set(np.linspace(1, len(frames) - 1, min(MOST, len(frames) - 1)).round().astype(int).tolist()))
     seen = []
     for number, at in enumerate(chosen):
-        seen.append(_drawn(scene, frames, at, language))
+        seen.append(_drawn(frames, at, language))
         on_step(Step(number + 1, len(chosen), "drawing"))
     fps = max(1, round(scene["pace"]))
     hold = [seen[-1]] * round(2 * fps)  # the end stands for two seconds
@@ -89,37 +97,80 @@ def fold(frames: Sequence[Frame], at: int) -> tuple[dict[str, dict[str, Any]], d
     return panels, series, say
 
 
-def _drawn(scene: Mapping[str, Any], frames: Sequence[Frame], at: int, language: str) -> NDArray[np.uint8]:
+@dataclass(frozen=True)
+class _Pen:
+    """A part of the page, drawn on in px of the film; x to the right and y down from its corner."""
+
+    draw: ImageDraw.ImageDraw
+    page: Image.Image
+    left: float
+    top: float
+    width: float
+    height: float
+    language: str
+
+    def part(self, left: float, top: float, width: float, height: float) -> _Pen:
+        return replace(self, left=self.left + left, top=self.top + top, width=width, height=height)
+
+    def at(self, *xy: float) -> list[float]:
+        """x, y, x, y … on the page."""
+        corner = (self.left, self.top)
+        return [LARGE * (value + corner[number % 2]) for number, value in enumerate(xy)]
+
+    def line(self, xy: Sequence[float], colour: Any, width: float = 1.0) -> None:
+        if len(xy) >= 4:
+            self.draw.line(self.at(*xy), colour, max(1, round(LARGE * width)), joint="curve")
+
+    def box(self, xy: Sequence[float], fill: Any = None, outline: Any = None, width: float = 1.0) -> None:
+        x0, y0, x1, y1 = self.at(*xy)
+        self.draw.rectangle((x0, y0, max(x0, x1), max(y0, y1)), fill, outline, max(1, round(LARGE * width)))
+
+    def dot(self, x: float, y: float, radius: float, colour: Any) -> None:
+        self.draw.ellipse(self.at(x - radius, y - radius, x + radius, y + radius), colour)
+
+    def text(self, x: float, y: float, words: str, size: float, colour: Any = SOFT, anchor: str = "la") -> None:
+        place = self.at(x, y)
+        self.draw.text((place[0], place[1]), words, colour, _font(round(LARGE * size)), anchor)
+
+    def picture(self, levels: NDArray[np.uint8], x: float, y: float, width: float, height: float) -> None:
+        """A picture in a box, its sides in proportion."""
+        image = Image.fromarray(levels)
+        scale = LARGE * min(width / image.width, height / image.height)
+        image = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
+        left, top = self.at(x + width / 2, y + height / 2)
+        self.page.paste(image, (round(left - image.width / 2), round(top - image.height / 2)))
+
+
+@functools.lru_cache(32)
+def _font(size: int) -> Any:
+    for name in FONTS:
+        with contextlib.suppress(OSError):  # not on this system
+            return ImageFont.truetype(name, size)
+    return ImageFont.load_default(size)
+
+
+def _drawn(frames: Sequence[Frame], at: int, language: str) -> NDArray[np.uint8]:
     """One frame as a picture (H, W, 3)."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import font_manager, pyplot
-
-    known = {font.name for font in font_manager.fontManager.ttflist}
-    fonts = [name for name in FONTS if name in known]
+    scene = frames[0]["scene"]
     panels, series, say = fold(frames, at)
-    shown = scene["panels"]
-    rows = _rows(shown)
-    with matplotlib.rc_context({"font.family": [*fonts, "DejaVu Sans"], "font.size": 9}):
-        heights = [max(_share(panel) for panel in row) for row in rows]
-        figure = pyplot.figure(figsize=(7.2, sum(heights) + 0.7), dpi=100, facecolor=PAPER)
-        grid = figure.add_gridspec(len(rows), 1, height_ratios=heights, hspace=0.42, left=0.07, right=0.97,
-                                   top=1 - 0.62 / (sum(heights) + 0.7), bottom=0.04)  # fmt: skip
-        for row, place in zip(rows, grid, strict=True):
-            inner = place.subgridspec(1, len(row), wspace=0.16)
-            for panel, cell in zip(row, inner, strict=True):
-                axes = figure.add_subplot(cell)
-                axes.set_title(panel["title"][language], fontsize=9, color=SOFT, pad=4)
-                _DRAWERS[panel["kind"]](
-                    axes, panel, panels.get(panel["id"], {}), (series, scene, len(frames), language)
-                )
-        if say:
-            figure.text(0.5, 0.985, _wrapped(say[language]), ha="center", va="top", fontsize=9, color=INK)
-        figure.canvas.draw()
-        levels = np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()  # type: ignore[attr-defined]
-        pyplot.close(figure)
-    return levels
+    rows = _rows(scene["panels"])
+    heights = [max(_tall(panel, WIDE / len(row)) for panel in row) for row in rows]
+    high = round(64 + sum(heights) + (GAP + 20) * len(rows))
+    page = Image.new("RGB", (WIDE * LARGE, high * LARGE), PAPER)
+    pen = _Pen(ImageDraw.Draw(page, "RGBA"), page, 0, 0, WIDE, high, language)
+    for number, words in enumerate(_lines(say[language]) if say else ()):
+        pen.text(WIDE / 2, 14 + 19 * number, words, 14, INK, "ma")
+    top = 64.0
+    for row, tall in zip(rows, heights, strict=True):
+        wide = (WIDE - GAP * (len(row) + 1)) / len(row)
+        for number, panel in enumerate(row):
+            left = GAP + number * (wide + GAP)
+            pen.text(left, top, panel["title"][language], 12)
+            context = (series, scene["figures"], len(frames))
+            own = min(tall, _tall(panel, WIDE / len(row)))
+            _DRAWERS[panel["kind"]](pen.part(left, top + 20, wide, own), panel, panels.get(panel["id"], {}), context)
+        top += tall + GAP + 20
+    return np.asarray(page.resize((WIDE, high), Image.Resampling.BOX))
 
 
 def _rows(panels: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
@@ -134,16 +185,18 @@ def _rows(panels: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
     return rows
 
 
-def _share(panel: Mapping[str, Any]) -> float:
-    """A panel's height, inches."""
-    kinds = {"plane": 3.3, "curves": 1.1, "rolls": 1.3, "verse": 2.2, "bars": 2.2, "matrix": 1.8}
-    return kinds.get(panel["kind"], 1.0 if panel.get("crisp") is not None else 6.6 / panel.get("columns", 3) * 0.82)
+def _tall(panel: Mapping[str, Any], wide: float) -> float:
+    """A panel's height, px."""
+    if panel["kind"] == "plane":
+        return min(360, wide - GAP)
+    if panel["kind"] == "pictures":
+        return float((WIDE - 2 * GAP) / panel["columns"] * 0.86 + 20)
+    kinds: dict[str, float] = {"curves": 120, "rolls": 150, "verse": 250, "bars": 250, "matrix": 190}
+    return kinds[panel["kind"]]
 
 
-def _wrapped(words: str) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(words, 96 if words.isascii() else 52))
+def _lines(words: str) -> list[str]:
+    return textwrap.wrap(words, 92 if sum(map(str.isascii, words)) > len(words) / 2 else 48)[:2]
 
 
 def _picture(url: str) -> NDArray[np.uint8]:
@@ -151,137 +204,126 @@ def _picture(url: str) -> NDArray[np.uint8]:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
-def _bare(axes: Any) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_color("#d8cfbf")
+def _bytes(table: Mapping[str, Any]) -> NDArray[np.uint8]:
+    """A field's values, first row first."""
+    return np.frombuffer(base64.b64decode(table["data"]), dtype=np.uint8).reshape(table["n"], table["n"])
 
 
-Context = tuple[dict[str, list[tuple[int, float]]], Mapping[str, Any], int, str]
+def _tinted(share: NDArray[np.floating[Any]], low: str, high: str) -> NDArray[np.uint8]:
+    """Between two colours: (n, m) in [0, 1] → (n, m, 3)."""
+    a, b = (np.array(ImageColor.getrgb(colour), dtype=np.float64) for colour in (low, high))
+    return np.rint(a + share[..., None] * (b - a)).astype(np.uint8)
 
 
-def _plane(axes: Any, panel: Mapping[str, Any], data: Mapping[str, Any], context: Context) -> None:
-    reach = panel["reach"]
-    _bare(axes)
-    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", facecolor=PAPER)
-    whole = (-reach, reach, -reach, reach)
+Context = tuple[dict[str, list[tuple[int, float]]], Mapping[str, Any], int]
+
+
+def _plane(pen: _Pen, panel: Mapping[str, Any], data: Mapping[str, Any], context: Context) -> None:
+    side = min(pen.width, pen.height)
+    pen = pen.part((pen.width - side) / 2, 0, side, side)
+
+    def places(flat: Any) -> NDArray[np.float64]:
+        xy = np.reshape(np.asarray(flat, dtype=np.float64), (-1, 2)) / 1000 / panel["reach"]
+        at: NDArray[np.float64] = np.clip(np.stack([1 + xy[:, 0], 1 - xy[:, 1]], axis=1), 0, 2) * side / 2
+        return at
+
+    pen.box((0, 0, side, side), PAPER, FAINT)
     if "image" in data:
-        axes.imshow(_picture(data["image"]), extent=whole)
+        pen.picture((127 + _picture(data["image"]) // 2).astype(np.uint8), 0, 0, side, side)
     if "field" in data:
-        n = data["field"]["n"]
-        levels = np.frombuffer(base64.b64decode(data["field"]["data"]), dtype=np.uint8).reshape(n, n)
-        axes.imshow(levels, extent=whole, origin="lower", cmap="copper", alpha=0.45, vmin=0, vmax=255,
-                    interpolation="bilinear")  # fmt: skip
+        pen.picture(_tinted(_bytes(data["field"])[::-1] / 255, "#ab9f8c", PAPER), 0, 0, side, side)
     for path in data.get("paths", ()):
-        xy = np.reshape(path, (-1, 2)) / 1000
-        axes.plot(xy[:, 0], xy[:, 1], color=LINES[1], lw=0.6, alpha=0.45)
+        pen.line(places(path).ravel().tolist(), "#2f6f8f70")
     for kind in panel["sets"]:
-        if kind["id"] in data.get("points", {}):
-            xy = np.reshape(data["points"][kind["id"]], (-1, 2)) / 1000
-            classes = data.get("classes", {}).get(kind["id"])
-            colour: Any = [KINDS[c % 10] for c in classes] if classes else {"real": INK}.get(kind["role"], SEAL)
-            axes.scatter(xy[:, 0], xy[:, 1], s=7, c=colour, alpha=0.3 if kind["role"] == "real" else 0.85, lw=0)
-    if data.get("arrows"):
-        a = np.reshape(data["arrows"], (-1, 4)) / 1000
-        axes.quiver(*a.T, angles="xy", scale_units="xy", scale=1, width=0.003, color=INK, alpha=0.5)
+        classes = data.get("classes", {}).get(kind["id"])
+        for number, (x, y) in enumerate(places(data.get("points", {}).get(kind["id"], ())).tolist()):
+            colour = KINDS[classes[number] % 10] if classes else INK + "50" if kind["role"] == "real" else SEAL + "d8"
+            pen.dot(x, y, 2.2, colour)
+    arrows = np.reshape(data.get("arrows", ()), (-1, 4))
+    for start, end in zip(places(arrows[:, :2]).tolist(), places(arrows[:, :2] + arrows[:, 2:]).tolist(), strict=True):
+        pen.line((*start, *end), INK + "80")
+        pen.dot(end[0], end[1], 1.4, INK + "80")
     if data.get("path"):
-        xy = np.reshape(data["path"], (-1, 2)) / 1000
-        axes.plot(xy[:, 0], xy[:, 1], "o-", color=SEAL, lw=1.5, ms=3)
+        pen.line(places(data["path"]).ravel().tolist(), SEAL, 2)
 
 
-def _curves(axes: Any, panel: Mapping[str, Any], data: Mapping[str, Any], context: Context) -> None:
-    series, scene, total, language = context
+def _curves(pen: _Pen, panel: Mapping[str, Any], data: Mapping[str, Any], context: Context) -> None:
+    series, figures, total = context
+    high = pen.height - 16 * len(panel["of"]) - 6
+    values = [value for name in panel["of"] for _, value in series.get(name, ())]
+    low, most = panel.get("low", min(values, default=0)), panel.get("high", max(values, default=1))
+    most = most if most > low else low + 1
+    pen.box((0, 0, pen.width, high), None, FAINT)
     for number, name in enumerate(panel["of"]):
-        xy = np.array(series.get(name, [(0, np.nan)]))
-        axes.plot(xy[:, 0], xy[:, 1], color=LINES[number], lw=1.5, label=scene["figures"][name][language])
-    axes.set_xlim(1, max(2, total - 1))
-    axes.set_ylim(panel.get("low"), panel.get("high"))
-    axes.set_xticks([])
-    axes.tick_params(colors=SOFT, labelsize=7)
-    axes.set_facecolor(PAPER)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    if len(panel["of"]) > 1:
-        axes.legend(fontsize=7, frameon=False)
+        xy: list[float] = []
+        for step, value in series.get(name, ()):
+            xy += [pen.width * (step - 1) / max(1, total - 2), high * (1 - (value - low) / (most - low))]
+        pen.line(xy, LINES[number], 2)
+        last = f" {series[name][-1][1]:.3g}" if name in series else ""
+        pen.box((0, high + 12 + 16 * number, 10, high + 15 + 16 * number), LINES[number])
+        pen.text(16, high + 6 + 16 * number, figures[name][pen.language] + last, 11)
 
 
-def _pictures(axes: Any, panel: Mapping[str, Any], data: Mapping[str, Any], context: Context) -> None:
-    axes.axis("off")
-    columns = panel["columns"]
-    rows = math.ceil(len(panel["items"]) / columns)
+def _pictures(pen: _Pen, panel: Mapping[str, Any], data: Mapping[str, Any], context: Context) -> None:
+    wide, high = pen.width / panel["columns"], pen.height - 18
     for number, item in enumerate(panel["items"]):
-        url = data.get("pictures", {}).get(item["id"])
-        row, column = divmod(number, columns)
-        inner = axes.inset_axes((column / columns, 1 - (row + 1) / rows, 0.96 / columns, 0.88 / rows))
-        _bare(inner)
-        inner.set_facecolor(PAPER)
-        if url:
-            inner.imshow(_picture(url))
-        inner.set_xlabel(item["label"][context[3]], fontsize=7, color=SOFT, labelpad=2)
+        if url := data.get("pictures", {}).get(item["id"]):
+            pen.picture(_picture(url), number * wide + 3, 0, wide - 6, high)
+        pen.text(number * wide + wide / 2, high + 2, item["label"][pen.language], 11, SOFT, "ma")
 
 
-def _rolls(axes: Any, panel: Mapping[str, Any], data: Mapping[str, Any], context: Context) -> None:
-    _bare(axes)
-    axes.set_facecolor("#f3eee2")
+def _rolls(pen: _Pen, panel: Mapping[str, Any], data: Mapping[str, Any], context: Context) -> None:
+    wide, high = pen.width / 2 - 4, pen.height / 2 - 4
     for number, melody in enumerate(data.get("rolls", ())[:4]):
-        left = number * (panel["length"] + 2)
+        left, top = number % 2 * (wide + 8), number // 2 * (high + 8)
+        pen.box((left, top, left + wide, top + high), SHADE)
         for onset, length, pitch in melody:
-            axes.barh(pitch, length - 0.2, left=left + onset, height=1.0, color=SEAL if panel.get("now") else INK)
-    axes.set(xlim=(-1, 4 * (panel["length"] + 2)), ylim=(panel["low"] - 1, panel["high"] + 1))
+            x, y = left + wide * onset / panel["length"], top + high * (panel["high"] - pitch) / 25
+            pen.box((x + 1, y, x + wide * length / panel["length"] - 1, y + 4), SEAL if panel.get("now") else INK)
 
 
-def _verse(axes: Any, panel: Mapping[str, Any], data: Mapping[str, Any], context: Context) -> None:
-    axes.axis("off")
+def _verse(pen: _Pen, panel: Mapping[str, Any], data: Mapping[str, Any], context: Context) -> None:
     lines = data.get("lines", ())
-    longest = max([5, *map(len, lines)])
+    side = min(46.0, pen.height / max(4, len(lines)), pen.width / max([5, *map(len, lines)]))
     for row, line in enumerate(lines):
         for column, cell in enumerate(line):
-            glow = cell.get("weight", 0) if panel.get("glow") else 0
-            face = (0.7, 0.23, 0.18, 0.1 + 0.7 * math.sqrt(glow)) if glow > 0.004 else "none"
-            edge = SEAL if cell["state"] == "now" or cell["rhyme"] else "#d8cfbf"
-            axes.add_patch(_square(column + 0.05, -row, face, edge))
-            if cell["c"]:
-                colour = SOFT if cell["state"] == "todo" else INK
-                axes.text(column + 0.5, -row + 0.5, cell["c"], ha="center", va="center", fontsize=14, color=colour)
-            elif cell["want"]:
-                axes.text(column + 0.5, -row + 0.45, cell["want"], ha="center", va="center", fontsize=9, color=LINES[2])
-    axes.set(xlim=(0, longest), ylim=(1 - max(4, len(lines)), 1.05), aspect="equal")
+            x, y, inner = column * side, row * side, side - 4
+            glow = math.sqrt(cell.get("weight", 0)) if panel.get("glow") else 0
+            face = f"{SEAL}{round(255 * (0.1 + 0.7 * glow)):02x}" if glow > 0.06 else None
+            pen.box((x, y, x + inner, y + inner), face, SEAL if cell["state"] == "now" or cell["rhyme"] else FAINT)
+            words, colour = (cell["c"], INK) if cell["c"] else (cell["want"], LINES[2])
+            size = inner * (0.6 if cell["c"] and len(words) == 1 else 0.36)
+            colour = SOFT if cell["state"] == "todo" and cell["c"] else colour
+            pen.text(x + inner / 2, y + inner / 2, words, size, colour, "mm")
 
 
-def _square(x: float, y: float, face: Any, edge: str) -> Any:
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((x, y), 0.9, 0.9, facecolor=face, edgecolor=edge, lw=0.8)
-
-
-def _bars(axes: Any, panel: Mapping[str, Any], data: Mapping[str, Any], context: Context) -> None:
-    shown = list(reversed(data.get("candidates", ())))
-    colours = [SEAL if one["chosen"] else "#d8cfbf" if one["why"] else "#8f8677" for one in shown]
-    axes.barh(range(len(shown)), [one["p"] for one in shown], color=colours, height=0.6)
-    axes.set_yticks(range(len(shown)), [one["c"].strip() or "␣" for one in shown], fontsize=11)
-    for place, one in enumerate(shown):
-        words = panel["whys"].get(one["why"], {}).get(context[3], "")
-        axes.text(one["p"], place, f" {words}", va="center", fontsize=7, color=SOFT)
-    axes.set_xticks([])
-    axes.set_facecolor(PAPER)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+def _bars(pen: _Pen, panel: Mapping[str, Any], data: Mapping[str, Any], context: Context) -> None:
+    shown = data.get("candidates", ())
+    most = max([0.02, *(one["p"] for one in shown)])
+    row = pen.height / max(10, len(shown))
+    for number, one in enumerate(shown):
+        y = (number + 0.5) * row
+        colour = SEAL if one["chosen"] else FAINT if one["why"] else "#8f8677"
+        pen.text(12, y, one["c"].strip() or "␣", 15, SOFT if one["why"] else INK, "mm")
+        long = max(2, (pen.width - 150) * one["p"] / most)
+        pen.box((30, y - 4, 30 + long, y + 4), colour)
+        words = panel["whys"].get(one["why"], {}).get(pen.language, f"{one['p']:.0%}")
+        pen.text(36 + long, y, words, 10, SOFT, "lm")
 
 
-def _matrix(axes: Any, panel: Mapping[str, Any], data: Mapping[str, Any], context: Context) -> None:
-    axes.axis("off")
-    tables = data.get("tables", ())
-    for number, table in enumerate(tables):
-        n = table["n"]
-        inner = axes.inset_axes((number / len(tables), 0, 0.9 / len(tables), 0.92))
-        _bare(inner)
-        levels = np.frombuffer(base64.b64decode(table["data"]), dtype=np.uint8).reshape(n, n)
-        inner.imshow(levels, cmap="Reds", vmin=0, vmax=255)
-        inner.set_xlabel(table["label"], fontsize=7, color=SOFT, labelpad=2)
+def _matrix(pen: _Pen, panel: Mapping[str, Any], data: Mapping[str, Any], context: Context) -> None:
+    for number, table in enumerate(data.get("tables", ())):
+        side = min(pen.width / 4 - 8, pen.height - 18)
+        left = number * pen.width / 4
+        levels = _tinted(_bytes(table) / 255, SHADE, SEAL).repeat(8, axis=0).repeat(8, axis=1)
+        pen.picture(levels, left, 0, side, side)
+        if "row" in data:
+            y = side * data["row"] / table["n"]
+            pen.box((left, y, left + side, y + side / table["n"]), None, INK)
+        pen.text(left + side / 2, side + 2, table["label"], 11, SOFT, "ma")
 
 
-_DRAWERS: dict[str, Callable[[Any, Mapping[str, Any], Mapping[str, Any], Context], None]] = {
+_DRAWERS: dict[str, Callable[[_Pen, Mapping[str, Any], Mapping[str, Any], Context], None]] = {
     "plane": _plane, "curves": _curves, "pictures": _pictures, "rolls": _rolls, "verse": _verse, "bars": _bars,
     "matrix": _matrix,
 }  # fmt: skip
