@@ -6,6 +6,7 @@ from its folder's own files (`training.run`), so that runs of the command line u
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import math
@@ -27,12 +28,17 @@ from danqing.errors import BadRequest, DanqingError, UnknownName
 
 if TYPE_CHECKING:
     from danqing.interfaces._worker import JobContext
+
     from danqing.recipes import Recipe
 
 router = APIRouter(tags=["models"])
 
 DIGITS = "digits"
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}")
+# Recipes that learn from any pictures, so that a page can offer them; `described` says so of each, and a test compares.
+TRAINABLE = ("gan", "dcgan", "wgan_gp", "lsgan", "cgan", "progan", "stylegan", "r3gan", "vae", "autoencoder", "flow")
+WORD = re.compile(r"[A-Za-z0-9_,+-]*")  # a setting that is no number; nothing that could be a path
+FILES = ("backbone", "latents", "start", "files")  # settings that name files, where they are text
 POINTS = 400  # of a curve that is sent
 # The settings that a beginner is asked for, where a recipe has them; the others are folded away.
 FIRST = ("minutes", "steps", "size", "batch", "rate", "seed")
@@ -231,11 +237,9 @@ def _series(rows: list[dict[str, float]]) -> dict[str, list[list[float]]]:
 
 def check(request: dict[str, Any]) -> dict[str, Any]:
     """A training's request with nothing left open; raises BadRequest, UnknownName. Reads no recipe."""
-    from danqing.recipes import NAMES
-
     recipe, name = str(request.get("recipe", "")), str(request.get("run") or request.get("recipe", ""))
-    if recipe not in NAMES:
-        raise UnknownName("recipe", recipe, NAMES, "GET /api/recipes")
+    if recipe not in TRAINABLE:
+        raise UnknownName("recipe", recipe, TRAINABLE, f"the recipes for pictures: {', '.join(TRAINABLE)}")
     if not NAME.fullmatch(name):
         raise BadRequest(f"run is {name!r}; it is a name of letters, digits, dots and hyphens, no path")
     settings = request.get("settings") or {}
@@ -260,7 +264,13 @@ def _written(key: str, value: Any) -> str:
         return "yes" if value else "no"
     if not isinstance(value, int | float | str):
         raise BadRequest(f"setting {key} is {value!r}; it is a number, a word, or true or false")
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    with contextlib.suppress(ValueError):
+        float(text)
+        return text
+    if not WORD.fullmatch(text) or (text and key in FILES):
+        raise BadRequest(f"setting {key} is {text!r}; the page takes numbers and plain words, no files: danqing train")
+    return text
 
 
 def train_job(context: JobContext) -> None:
@@ -280,9 +290,7 @@ def train_job(context: JobContext) -> None:
         context.on_step(step)
 
     source = _source(context, asked["data"], folder)
-    measured = studio.train(
-        asked["recipe"], source, folder, asked["settings"], resume=asked["resume"], on_step=on_step
-    )
+    measured = studio.train(asked["recipe"], source, folder, asked["settings"], resume=asked["resume"], on_step=on_step)
     warnings = [asdict(warning) for warning in studio.warnings(folder)]
     context.done(report={"run": asked["run"], "measured": measured, "warnings": warnings})
 
