@@ -12,7 +12,10 @@ from danqing.errors import BadRequest, UnknownName
 from danqing.interfaces.rooms import canvas, writing
 
 SPRING = "国破山河在，城春草木深。感时花溅泪，恨别鸟惊心。烽火连三月，家书抵万金。白头搔更短，浑欲不胜簪。"
-WEST_RIVER = "明月别枝惊鹊，清风半夜鸣蝉。稻花香里说丰年，听取蛙声一片。七八个星天外，两三点雨山前。旧时茅店社林边，路转溪桥忽见。"
+WEST_RIVER = (
+    "明月别枝惊鹊，清风半夜鸣蝉。稻花香里说丰年，听取蛙声一片。"
+    "七八个星天外，两三点雨山前。旧时茅店社林边，路转溪桥忽见。"
+)
 
 
 def chars(told: dict[str, Any]) -> list[str]:

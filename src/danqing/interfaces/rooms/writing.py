@@ -181,7 +181,8 @@ def pattern(
     """A form line by line and place by place: tones or beats, rhymes, marks; and a text laid over it.
 
     form, rhyme, acrostic, start: as `write` has them; what is given is shown in its places while no text is there.
-    text: what was written so far; it chooses among the form's templates. lines: how many, of 古诗. Raises UnknownName for the form, BadRequest for what contradicts it.
+    text: what was written so far; it chooses among the form's templates. lines: how many, of 古诗.
+    Raises UnknownName for the form, BadRequest for what contradicts it.
     """
     if len(text) > LONGEST_TEXT:
         raise BadRequest(f"the text has {len(text):,} characters; up to {LONGEST_TEXT:,} are laid over a pattern")
