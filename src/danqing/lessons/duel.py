@@ -15,6 +15,7 @@ from danqing.techniques import gan
 LATENT = 4  # numbers that a point is made from
 FIELD = 40  # cells of the field along each side
 SHOWN = 300  # points shown of each kind
+CLEAR = 3.0  # times: how much more decided the field is shown than the judge is, for the eye
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Duel:
             low, high = torch.quantile(scores, torch.tensor([0.05, 0.95]))
             share = (scores - low) / (high - low).clamp_min(1e-6)
         else:
-            share = torch.sigmoid((scores - self.loss.middle) * (4 if self.loss.middle else 1))
+            share = torch.sigmoid(CLEAR * (scores - self.loss.middle))
         levels: NDArray[np.float32] = share.view(FIELD, FIELD).numpy()
         return levels
 

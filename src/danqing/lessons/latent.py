@@ -101,9 +101,9 @@ def _panels(asked: Asked) -> list[dict[str, Any]]:
     way |= {"0": Text(f"a {start}", f"一个 {start}"), str(WAY - 1): Text(f"a {end}", f"一个 {end}")}
     return [
         stage.plane("map", Text("The map: drag on it", "地图：在上面拖动"), REACH, kinds, walk=True),
-        stage.pictures("way", Text("A straight walk on it", "在图上走一条直线"), way, WAY, crisp=False),
         stage.curves("error", Text("How well digits come back", "数字复原得多好"), ("error",), low=0),
         stage.curves("nats", Text("What two numbers hold", "两个数装下多少"), ("nats",), low=0),
+        stage.pictures("way", Text("A straight walk on it", "在图上走一条直线"), way, WAY, crisp=False),
     ]
 
 

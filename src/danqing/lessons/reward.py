@@ -290,10 +290,10 @@ LESSON = Lesson(
     passages=passages(
         see=Text(
             "A small recurrent net first learns to write from 600 folk-like phrases. Then it writes 48 melodies a "
-            "round, each is paid, and what was paid better than the others becomes likelier. Above: four melodies "
-            "before; below: four from the same chance now. Press play to hear one.",
+            "round, each is paid, and what was paid better than the others becomes likelier. In black: four melodies "
+            "from before; in red: four from the same chance now. Press a number to hear one.",
             "一个小小的循环网络先照着 600 条民歌风的乐句学写。之后每轮写 48 条，逐条给赏；比别的得赏多的，以后就更容易"
-            "写出来。上面四条是从前写的，下面四条是同样的运气此刻写的。按播放可以听。",
+            "写出来。黑的四条是从前写的，红的四条是同样的运气此刻写的。按数字可以听。",
         ),
         attempt=Text(
             "Set the KL price to 0 and run: the reward climbs to the top and the melodies become one and the same. "

@@ -149,6 +149,16 @@ export const ZH: Record<string, string> = {
   "how far sampling goes toward a class; 1 is as it was learned": "采样向某一类走多远；1 即原样",
 };
 
+// The settings that a beginner is asked for.
+export const LABELS: Record<string, { en: string; zh: string }> = {
+  minutes: { en: "Minutes", zh: "分钟" },
+  steps: { en: "Steps", zh: "步数" },
+  size: { en: "Size", zh: "边长" },
+  batch: { en: "Batch", zh: "批量" },
+  rate: { en: "Learning rate", zh: "学习率" },
+  seed: { en: "Seed", zh: "种子" },
+};
+
 // Figures of a run, in both languages.
 export const FIGURES: Record<string, { en: string; zh: string }> = {
   loss_generator: { en: "generator's loss", zh: "生成器的损失" },

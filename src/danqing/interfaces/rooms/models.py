@@ -110,6 +110,8 @@ def described(recipe: Recipe) -> dict[str, Any]:
     for name, meaning in kept.meanings(recipe).items():
         value = getattr(defaults, name)
         kind = {bool: "bool", int: "int", float: "float"}.get(type(value), "text")
+        if kind == "text" and name in FILES:
+            continue  # the command line takes files; a page does not
         fields.append({"name": name, "kind": kind, "default": _shown(value) if kind == "text" else value,
                        "meaning": meaning, "first": name in FIRST})  # fmt: skip
     pictures = DIGITS in recipe.data
@@ -151,7 +153,7 @@ def run(name: str) -> dict[str, Any]:
     settings = {key: value for key, value in about.get("config", {}).items() if not isinstance(value, dict)}
     sheets = sorted(int(path.stem) for path in (folder / "sheets").glob("*.png") if path.stem.isdigit())
     return {**_summary(folder), "settings": settings, "series": _series(rows), "warnings": warnings, "sheets": sheets,
-            "measured": _read(folder / "result.json")}  # fmt: skip
+            "measured": _read(folder / "result.json"), "folder": str(folder)}  # fmt: skip
 
 
 @router.get("/runs/{name}/sheet")
