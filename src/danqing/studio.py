@@ -57,7 +57,7 @@ def create(request: object, *, on_step: OnStep = ignore, shelf: Shelf | None = N
 def create_all(request: object, *, on_step: OnStep = ignore, shelf: Shelf | None = None) -> tuple[Creation, ...]:
     """As `create`, for a request that asks for several works (`count`); none is on the shelf unless all were made."""
     verb = arts.verb_of(request)
-    if verb not in arts.REQUESTS:
+    if verb in arts.REPORTS:
         raise BadRequest(f"{type(request).__name__} asks for a report, not for a work; studio.report gives it")
     from danqing.artwork.shelf import Shelf
 
@@ -169,6 +169,17 @@ def compose(*, on_step: OnStep = ignore, shelf: Shelf | None = None, **options: 
         first, second = options["blend"]
         options["blend"] = (Path(first), Path(second))
     return create(Compose(**options), on_step=on_step, shelf=shelf)
+
+
+def suite(idea: str, *, on_step: OnStep = ignore, shelf: Shelf | None = None, **options: Any) -> tuple[Creation, ...]:
+    """One idea as a poem, a painting, a piece of music and a film of them, in this order, which share one mood.
+
+    options: the other fields of `danqing.arts.suite.Suite`: language, valence, arousal, density, season, time, style,
+    music, form, size, seed.
+    """
+    from danqing.arts.suite import Suite
+
+    return create_all(Suite(idea, **options), on_step=on_step, shelf=shelf)
 
 
 def explore(
