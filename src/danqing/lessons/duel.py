@@ -106,10 +106,11 @@ class Duel:
         return levels
 
     def pushes(self, made: Tensor, count: int = 40) -> list[list[float]]:
-        """Where the judge sends the first points: x, y and a way of at most 0.5 toward a better score."""
+        """What the maker hears of its first points: x, y and a way of at most 0.5 down its loss."""
         x = made[:count].detach().requires_grad_()
-        (slope,) = torch.autograd.grad(self.score(x).sum(), x)
-        way = slope.flatten(1)
+        beside = self.score(shapes.draw(self.rules.shape, len(x), torch.Generator().manual_seed(0))).detach()
+        (slope,) = torch.autograd.grad(self.loss.generator(beside, self.score(x)) * len(x), x)
+        way = -slope.flatten(1)
         far = way.norm(dim=1, keepdim=True)
         way = way / far.clamp_min(1e-9) * torch.tanh(far) * 0.5
         found: list[list[float]] = torch.cat([x.detach().flatten(1), way], dim=1).tolist()

@@ -90,12 +90,12 @@ LESSON = Lesson(
             "得到的全部消息：每个点该往哪边挪才更像真的。灰点它自己从来没见过。",
         ),
         attempt=Text(
-            "Choose the character 山: the points first find the middle, then the strokes. Change the loss: with "
-            "“minimax”, the one of 2014, the arrows are short exactly when the generator is worst. Give the "
-            "discriminator five turns for one and see it win. Then raise the penalty: its field becomes a gentle "
-            "slope, and the arrows agree again.",
-            "选“山”字：点先找到中间，再找到笔画。换一种损失：用 2014 年最初的 minimax，生成器越差，箭头反而越短。让判"
-            "别器走五步才轮到生成器一步，看它如何赢下来。再把惩罚调大：场变成缓坡，箭头又指向一处了。",
+            "Watch 山: the points first find the middle, then the strokes. Set the penalty to 0 and give the "
+            "discriminator five turns for one: its field becomes a landscape of cliffs, the arrows grow long and the "
+            "points jump about. Then raise the penalty to 2: gentle slopes, short arrows, and the points settle "
+            "slowly. Does a spiral come out as well?",
+            "看“山”字：点先找到中间，再找到笔画。把惩罚调到 0，再让判别器走五步才轮到生成器一步：场变得悬崖林立，箭头"
+            "变长，点跳来跳去。再把惩罚调到 2：坡缓了，箭头短了，点慢慢落定。换成螺旋，也学得会吗？",
         ),
         means=Text(
             "Nobody tells the generator what 山 looks like. It learns from an expert that is itself learning, and the "

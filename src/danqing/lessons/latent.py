@@ -187,10 +187,12 @@ LESSON = Lesson(
         ),
         attempt=Text(
             "Drag on the map once it is ready, slowly, across a border: where does a 3 become an 8? Choose two digits "
-            "and look at the straight walk between them. Then set β to 0.1 and run again: digits come back sharper, "
-            "but the land between them is no longer settled. At β = 8 nearly all is forgotten.",
+            "and look at the straight walk between them. Then set β to 0.1 and run again: more is kept of each digit, "
+            "they move far apart, to the rim and beyond, and nobody tends the land between. At β = 100 nothing is "
+            "worth its price any more: every place shows the same smudge.",
             "地图好了以后，慢慢拖过一条边界：3 是在哪里变成 8 的？选两个数字，看它们之间的直路。再把 β 调到 0.1 重跑："
-            "数字复原得更清楚，可它们之间的地带没人打理了。β 到 8 时，几乎什么都忘了。",
+            "每个数字留下的更多，彼此却散得很开，散到边上、散出图外，中间的地带没人打理。β 到 100，什么都不值这个价了："
+            "处处是同一团墨。",
         ),
         means=Text(
             "The decoder never saw what lies between two digits, and yet it is legible. That is what the V in VAE "
@@ -207,8 +209,10 @@ LESSON = Lesson(
         ),
     ),
     controls=(
-        Slider("beta", Text("β: price of information", "β：信息的价钱"), 1.0, 0.1, 8.0, 0.1,
-               Text("small: exact and full of holes; large: smooth and vague", "小：准而多洞；大：平而含糊"), log=True),
+        Slider(
+            "beta", Text("β: price of information", "β：信息的价钱"), 1.0, 0.1, 100.0, 0.1,
+            Text("small: much kept, land untended; large: smooth, then empty", "小：多而荒；大：先平后空"), log=True,
+        ),
         Choice("start", Text("Walk from", "从"), "3", DIGITS),
         Choice("end", Text("to", "走到"), "7", DIGITS),
         Slider("steps", Text("Steps of learning", "学习步数"), 600, 100, 2000, 100),
