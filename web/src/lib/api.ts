@@ -15,6 +15,10 @@ export interface Field {
   required: boolean;
   default: unknown;
   choices: string[] | null;
+  /** may be left empty */
+  optional?: boolean;
+  /** takes a file as well: a style that is a picture */
+  file?: boolean;
   help: string;
 }
 
