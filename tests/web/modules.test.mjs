@@ -144,8 +144,9 @@ test("lines that arrive fill a pattern from the left and leave the rest of it to
 });
 
 test("a title and the empty row under it are no lines of the poem", () => {
-  assert.deepEqual(lay.body(["秋", "", "寂寂柴门，", "萧然。"], "秋"), ["寂寂柴门，", "萧然。"]);
-  assert.deepEqual(lay.body(["first line", "second", "third", "", "fourth"], ""), ["first line", "second", "third", "", "fourth"]);
+  assert.deepEqual(lay.split(["秋", "", "寂寂柴门，", "萧然。"]), { title: "秋", body: ["寂寂柴门，", "萧然。"] });
+  assert.equal(lay.split(["寂寂柴门，", "", "萧然。"]).title, "");
+  assert.deepEqual(lay.split(["first line", "second", "", "third"]).body, ["first line", "second", "", "third"]);
   assert.deepEqual(lay.verses("寂寂柴门风雨秋，萧然霜鬓夜飕飕。"), ["寂寂柴门风雨秋", "萧然霜鬓夜飕飕"]);
 });
 

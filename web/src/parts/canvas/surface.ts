@@ -226,14 +226,14 @@ export class Surface {
   }
 
   /** The colour at a place of what lies on the table: drawing over backdrop. */
-  colourAt(x: number, y: number, layer: LayerName): string | null {
+  colourAt(x: number, y: number, layer: LayerName, ground = PAPER): string | null {
     if (x < 0 || y < 0 || x >= this.width || y >= this.height) return null;
     const out = sheet(1, 1);
     const context = pen(out);
-    context.fillStyle = PAPER;
+    context.fillStyle = layer === "regions" ? ground : PAPER;
     context.fillRect(0, 0, 1, 1);
     const [left, top] = [-Math.floor(x), -Math.floor(y)];
-    if (this.backdrop) context.drawImage(this.backdrop, left, top, this.width, this.height);
+    if (this.backdrop && layer !== "regions") context.drawImage(this.backdrop, left, top, this.width, this.height);
     const shown: readonly LayerName[] = layer === "regions" ? ["regions"] : ["colours", "lines"];
     for (const name of shown) context.drawImage(this.layers[name], left, top);
     const [r = 0, g = 0, b = 0] = context.getImageData(0, 0, 1, 1).data;
@@ -241,7 +241,7 @@ export class Surface {
   }
 
   /** Draws what the person sees while working on a layer. */
-  show(target: CanvasRenderingContext2D, layer: LayerName, veil: number): void {
+  show(target: CanvasRenderingContext2D, layer: LayerName, veil: number, ground = PAPER): void {
     const { width, height } = this;
     target.globalAlpha = 1;
     target.fillStyle = PAPER;
@@ -255,6 +255,8 @@ export class Surface {
     }
     if (layer === "regions") {
       target.globalAlpha = this.backdrop ? 0.3 + 0.7 * veil : 1;
+      target.fillStyle = ground;
+      target.fillRect(0, 0, width, height);
       target.drawImage(this.layers.regions, 0, 0);
       target.globalAlpha = 1;
       return;
@@ -268,6 +270,18 @@ export class Surface {
       target.drawImage(this.layers.mask, 0, 0);
       target.globalAlpha = 1;
     }
+  }
+
+  /** The same drawing on a sheet of another shape; its steps stay behind. */
+  reshaped(width: number, height: number): Surface {
+    const made = new Surface(width, height);
+    made.backdrop = this.backdrop;
+    for (const name of LAYERS) {
+      const context = pen(made.layers[name]);
+      context.imageSmoothingEnabled = !HARD.includes(name);
+      context.drawImage(this.layers[name], 0, 0, width, height);
+    }
+    return made;
   }
 
   /** A layer of what is kept, put back without a step. */

@@ -47,11 +47,13 @@ export function verses(text: string): string[] {
   return text.match(HAN) ?? [];
 }
 
-/** The rows that were told so far, without the title above them and the empty row after it. */
-export function body(rows: readonly string[], title: string): string[] {
-  const gap = rows.indexOf("");
-  const headed = gap >= 0 && gap <= 2 && (rows[0] === title || !title);
-  return headed && gap > 0 ? rows.slice(gap + 1) : [...rows];
+const CLOSED = /[，。！？；：、,.!?;:…—”’"')）]$/u;
+
+/** Title and body of a text's rows: a short row without a mark at its end and an empty one below it are the title. */
+export function split(rows: readonly string[]): { title: string; body: string[] } {
+  const [first = "", second] = rows;
+  const headed = second === "" && rows.length > 2 && first !== "" && first.length <= 40 && !CLOSED.test(first);
+  return headed ? { title: first, body: rows.slice(2) } : { title: "", body: [...rows] };
 }
 
 /** A pattern with lines of verse in its places; what their tones are is not known yet. Longer lines are cut. */
