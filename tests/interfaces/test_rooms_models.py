@@ -14,8 +14,10 @@ from fastapi.testclient import TestClient
 from danqing import recipes
 from danqing.artwork.image import Picture
 from danqing.artwork.request import Step
+from danqing.artwork.shelf import default_home
 from danqing.catalog import catalog
 from danqing.errors import BadRequest, Cancelled, DanqingError, UnknownName
+from danqing.interfaces.rooms import Studio
 from danqing.interfaces.rooms import models as room
 
 WEB = Path(__file__).parents[2] / "web" / "src"
@@ -27,6 +29,7 @@ class Context:
 
     def __init__(self, request: dict[str, Any], until: int = 10**9) -> None:
         self.request, self.until = request, until
+        self.home = default_home()
         self.steps: list[Step] = []
         self.previews: list[Picture] = []
         self.report: Any = None
@@ -53,10 +56,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def client() -> TestClient:
+def client(home: Path) -> TestClient:
     from fastapi.responses import JSONResponse
 
     app = FastAPI()
+    app.state.studio = Studio(home)
     app.include_router(room.router, prefix="/api")
     app.add_exception_handler(DanqingError, lambda _, error: JSONResponse({"error": {"message": str(error)}}, 404))
     return TestClient(app)
@@ -143,14 +147,17 @@ def test_a_run_trains_shows_its_sheets_and_can_be_looked_at(client: TestClient, 
     assert sheet.content.startswith(b"\x89PNG")
 
 
-def test_a_cancelled_run_leaves_a_checkpoint_and_goes_on_from_it(client: TestClient):
+@pytest.mark.parametrize(
+    "request_", [{"resume": True}, {"data": "digits", "settings": SMALL}], ids=["gone on with", "tried again"]
+)
+def test_a_cancelled_run_leaves_a_checkpoint_and_goes_on_from_it(client: TestClient, request_: dict[str, Any]):
     context = Context({"recipe": "vae", "run": "mine", "data": "digits", "settings": SMALL}, until=5)
     with pytest.raises(Cancelled):
         room.train_job(context)  # type: ignore[arg-type]
     stopped = client.get("/api/runs/mine").json()
     assert stopped["checkpoint"]
     assert stopped["state"] == "stopped"
-    again = Context({"recipe": "vae", "run": "mine", "resume": True})
+    again = Context({"recipe": "vae", "run": "mine", **request_})
     room.train_job(again)  # type: ignore[arg-type]
     assert again.steps[0].done == 6  # it stood after five
     assert client.get("/api/runs/mine").json()["state"] == "finished"

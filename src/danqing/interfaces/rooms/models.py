@@ -17,21 +17,22 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse
 
 from danqing.artwork.request import Step
 from danqing.artwork.shelf import default_home
 from danqing.errors import BadRequest, DanqingError, UnknownName
+from danqing.interfaces.rooms import Studio, studio
 
 if TYPE_CHECKING:
     from danqing.interfaces._worker import JobContext
-
     from danqing.recipes import Recipe
 
 router = APIRouter(tags=["models"])
+Here = Annotated[Studio, Depends(studio)]
 
 DIGITS = "digits"
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}")
@@ -39,6 +40,7 @@ NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}")
 TRAINABLE = ("gan", "dcgan", "wgan_gp", "lsgan", "cgan", "progan", "stylegan", "r3gan", "vae", "autoencoder", "flow")
 WORD = re.compile(r"[A-Za-z0-9_,+-]*")  # a setting that is no number; nothing that could be a path
 FILES = ("backbone", "latents", "start", "files")  # settings that name files, where they are text
+RUNS = "runs"  # the folder of the home that they are kept in
 POINTS = 400  # of a curve that is sent
 # The settings that a beginner is asked for, where a recipe has them; the others are folded away.
 FIRST = ("minutes", "steps", "size", "batch", "rate", "seed")
@@ -128,25 +130,20 @@ def _shown(value: Any) -> str:
 # --- runs -------------------------------------------------------------------------------------------------------------
 
 
-def home() -> Path:
-    """Where runs are kept."""
-    return default_home() / "runs"
-
-
 @router.get("/runs")
-def runs() -> dict[str, Any]:
+def runs(here: Here) -> dict[str, Any]:
     """Every run, the one that was touched last first."""
-    folders = [path.parent for path in home().glob("*/run.json") if NAME.fullmatch(path.parent.name)]
+    folders = [path.parent for path in (here.home / RUNS).glob("*/run.json") if NAME.fullmatch(path.parent.name)]
     found = [_summary(folder) for folder in folders]
     return {"runs": sorted(found, key=lambda run: str(run["touched"]), reverse=True)}
 
 
 @router.get("/runs/{name}")
-def run(name: str) -> dict[str, Any]:
+def run(name: str, here: Here) -> dict[str, Any]:
     """One run: its settings, its figures as curves, what goes wrong in words, its sheets of samples."""
     from danqing.training import stability
 
-    folder = _folder(name)
+    folder = _folder(here.home, name)
     about = _read(folder / "run.json")
     rows = list(_rows(folder))
     warnings = [asdict(warning) for warning in stability.warnings(rows)]
@@ -157,20 +154,20 @@ def run(name: str) -> dict[str, Any]:
 
 
 @router.get("/runs/{name}/sheet")
-def sheet(name: str, step: int | None = None) -> FileResponse:
+def sheet(name: str, here: Here, step: int | None = None) -> FileResponse:
     """A sheet of samples: of a step, else the latest."""
-    folder = _folder(name) / "sheets"
+    folder = _folder(here.home, name) / "sheets"
     sheets = sorted(folder.glob("*.png")) if step is None else [folder / f"{step:06d}.png"]
     if not sheets or not sheets[-1].is_file():
         raise UnknownName("sheet", "latest" if step is None else str(step), (), f"GET /api/runs/{name}")
     return FileResponse(sheets[-1], media_type="image/png")
 
 
-def _folder(name: str) -> Path:
+def _folder(home: Path, name: str) -> Path:
     """The folder of a run; raises UnknownName. A name is never a path."""
-    folder = home() / name
+    folder = home / RUNS / name
     if not NAME.fullmatch(name) or not (folder / "run.json").is_file():
-        known = [path.parent.name for path in home().glob("*/run.json")]
+        known = [path.parent.name for path in (home / RUNS).glob("*/run.json")]
         raise UnknownName("run", name, known, "GET /api/runs")
     return folder
 
@@ -248,7 +245,7 @@ def check(request: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise BadRequest(f"settings is {settings!r}; it is an object of the recipe's settings, {{'steps': 500}}")
     resume = bool(request.get("resume", False))
-    began = (home() / name / "run.json").exists()
+    began = (default_home() / RUNS / name / "run.json").exists()
     if began and not resume and request.get("verb") != "estimate":
         raise BadRequest(f"run {name!r} is there already; go on with it (resume), or choose another name")
     if resume and not began:
@@ -280,8 +277,10 @@ def train_job(context: JobContext) -> None:
     from danqing import studio
     from danqing.artwork import image
 
-    asked = check(context.request)
-    folder = home() / asked["run"]
+    # A worker that died, or a job that was tried again, goes on where the run stands.
+    began = (context.home / RUNS / str(context.request.get("run", "")) / "run.json").exists()
+    asked = check({**context.request, "resume": began})
+    folder = context.home / RUNS / asked["run"]
     shown: list[Path] = []
 
     def on_step(step: Step) -> None:
@@ -303,7 +302,7 @@ def estimate_job(context: JobContext) -> None:
 
     asked = check({**context.request, "verb": "estimate", "resume": False})
     context.on_step(Step(0, 1, "measuring"))
-    source = _source(context, asked["data"] or DIGITS, home() / asked["run"])
+    source = _source(context, asked["data"] or DIGITS, context.home / RUNS / asked["run"])
     found = studio.estimate(asked["recipe"], source, asked["settings"])
     context.done(report={"recipe": asked["recipe"], **found.as_dict()})
 
