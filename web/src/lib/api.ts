@@ -170,13 +170,42 @@ export function upload(file: Blob, name?: string, onprogress?: (part: number) =>
       if (event.lengthComputable) onprogress?.(event.loaded / event.total);
     };
     call.onload = () => {
-      if (call.status < 300) resolve(JSON.parse(call.responseText) as Upload);
+      if (call.status < 300) resolve(remembered(JSON.parse(call.responseText) as Upload));
       else reject(fault(call.status, call.statusText, call.responseText));
     };
     call.onerror = () =>
       reject(new ApiError("Unreachable", "the studio's server does not answer; is it still running?", 0));
     call.send(form);
   });
+}
+
+const UPLOADS = "danqing.uploads";
+
+/** What the browser knows of the files it has sent, newest first. */
+function sent(): Upload[] {
+  try {
+    const found: unknown = JSON.parse(localStorage.getItem(UPLOADS) ?? "[]");
+    return Array.isArray(found) ? (found as Upload[]) : [];
+  } catch {
+    return [];
+  }
+}
+
+function remembered(kept: Upload): Upload {
+  try {
+    const others = sent().filter((one) => one.id !== kept.id);
+    localStorage.setItem(UPLOADS, JSON.stringify([kept, ...others].slice(0, 200)));
+  } catch {
+    // without a store, only its name is forgotten
+  }
+  return kept;
+}
+
+/** What is known of an uploaded file; its name may have been forgotten. */
+export function uploaded(id: string): Upload {
+  const known = sent().find((one) => one.id === id);
+  const preview = `/api/uploads/${id}/preview`;
+  return known ?? { id, name: "", media: "picture", width: null, height: null, url: `/api/uploads/${id}`, preview };
 }
 
 /** Whether a value stands for a file. */

@@ -1,6 +1,6 @@
 // What goes on in the studio, as it goes on: one stream of events feeds every room.
 import { SvelteMap } from "svelte/reactivity";
-import { get, post, type Job, type Work } from "./api";
+import { get, isFileValue, post, type Job, type Work } from "./api";
 
 export interface RunOptions {
   lane?: "long" | "quick";
@@ -42,7 +42,38 @@ function take(job: Job): void {
     return;
   }
   live.jobs.set(job.id, job);
+  if (job.works.length) note(job);
   for (const told of watchers.get(job.id) ?? []) told(job);
+}
+
+const ASKED = "danqing.asked";
+
+/** Notes which files a work was made from, so that it can be made again when its job has been cleared away. */
+function note(job: Job): void {
+  const files = Object.values(job.request).some((value) => isFileValue(value) || (Array.isArray(value) && value.some(isFileValue)));
+  if (!files) return;
+  try {
+    const known = noted();
+    if (known.some(([id]) => id === job.works[0])) return;
+    const fresh = job.works.map((id): [string, Record<string, unknown>] => [id, job.request]);
+    localStorage.setItem(ASKED, JSON.stringify([...fresh, ...known].slice(0, 300)));
+  } catch {
+    // no store: only the files have to be chosen again
+  }
+}
+
+function noted(): [string, Record<string, unknown>][] {
+  try {
+    return JSON.parse(localStorage.getItem(ASKED) ?? "[]") as [string, Record<string, unknown>][];
+  } catch {
+    return [];
+  }
+}
+
+/** What a work of this studio was asked for with, its files as the server knows them; null for other works. */
+export function askedFor(id: string): Record<string, unknown> | null {
+  const job = [...live.jobs.values()].find((one) => one.works.includes(id));
+  return job?.request ?? noted().find(([known]) => known === id)?.[1] ?? null;
 }
 
 async function refresh(): Promise<void> {
@@ -51,6 +82,7 @@ async function refresh(): Promise<void> {
   for (const id of [...live.jobs.keys()]) if (!here.has(id) && found.jobs.length < 200) live.jobs.delete(id);
   for (const job of found.jobs) {
     live.jobs.set(job.id, job);
+    if (job.works.length) note(job);
     for (const told of watchers.get(job.id) ?? []) told(job);
   }
   live.ready = true;

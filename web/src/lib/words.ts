@@ -11,14 +11,14 @@ export interface ArtWords {
 export const ARTS: Record<string, ArtWords> = {
   paint: { title: { en: "Paint", zh: "作画" }, line: { en: "A painting from your words", zh: "用文字画一幅画" } },
   stylize: { title: { en: "Restyle", zh: "换画风" }, line: { en: "A photo in the style of a painting", zh: "让照片有名画的笔意" } },
+  write: { title: { en: "Write", zh: "作诗文" }, line: { en: "A poem, a couplet, a story, a script", zh: "诗词、对联、故事、剧本" } },
+  compose: { title: { en: "Compose", zh: "作曲" }, line: { en: "New music, or your own carried on", zh: "写新曲，或续写你的曲子" } },
   sketch: { title: { en: "Sketch", zh: "草图成画" }, line: { en: "A drawing or colour layout, painted", zh: "把线稿或色稿画成画" } },
   translate: { title: { en: "Translate", zh: "转译" }, line: { en: "Photo to Monet, ukiyo-e, shanshui, or back", zh: "照片变莫奈、浮世绘、山水，或反之" } },
+  suite: { title: { en: "Suite", zh: "诗画乐" }, line: { en: "One idea as poem, painting and music", zh: "一个意念，成诗、成画、成乐" } },
   restore: { title: { en: "Restore", zh: "修复" }, line: { en: "A damaged picture, made whole", zh: "修补受损的画" } },
   strokes: { title: { en: "Strokes", zh: "笔触" }, line: { en: "A picture, painted stroke by stroke", zh: "一笔一笔画出来" } },
   dream: { title: { en: "Dream", zh: "幻梦" }, line: { en: "What a network sees in your photo", zh: "网络在照片里看见的梦" } },
-  compose: { title: { en: "Compose", zh: "作曲" }, line: { en: "New music, or your own carried on", zh: "写新曲，或续写你的曲子" } },
-  write: { title: { en: "Write", zh: "作诗文" }, line: { en: "A poem, a couplet, a story, a script", zh: "诗词、对联、故事、剧本" } },
-  suite: { title: { en: "Suite", zh: "诗画乐" }, line: { en: "One idea as poem, painting and music", zh: "一个意念，成诗、成画、成乐" } },
   appraise: { title: { en: "Appraise", zh: "品评" }, line: { en: "What a text or piece is, and why", zh: "看一篇诗文或一首曲子，并说出道理" } },
   inspire: { title: { en: "Inspire", zh: "采风" }, line: { en: "What a collection holds", zh: "一批收藏里有什么" } },
   explore: { title: { en: "Explore", zh: "探索" }, line: { en: "What a generator you trained can make", zh: "你训练的生成器能画什么" } },
@@ -103,6 +103,12 @@ export const FIELDS: Record<string, Both> = {
   brush: { en: "Brush", zh: "画笔" },
   octaves: { en: "Octaves", zh: "倍频层" },
   layer: { en: "Layer", zh: "层" },
+  valence: { en: "Sorrow to joy", zh: "悲与喜" },
+  arousal: { en: "Still to stirred", zh: "静与动" },
+  season: { en: "Season", zh: "季节" },
+  time: { en: "Time of day", zh: "时辰" },
+  music: { en: "Music", zh: "音乐" },
+  suite: { en: "Suite", zh: "诗画乐" },
 };
 
 /** Chinese for each field's help, by the English sentence that the request dataclass holds. */
@@ -198,6 +204,17 @@ export const HELP_ZH: Record<string, string> = {
   "the form that a text is meant to have, 七律 or 词:浣溪沙 or sonnet; found out unless given": "这篇本该是什么体裁，如 七律、词:浣溪沙、sonnet；不写就自行辨认",
   "the rhyme book: 平水韵, by which poets wrote, or today's 中华新韵": "韵书：古人所用的平水韵，或今天的中华新韵",
   "the report's language: zh or en; the text's own unless given": "品评用中文还是英文；不写则随原文",
+  "what it is about, 中文 or English: 秋夜江上的孤舟, 'a quiet harbour at dusk'": "写什么，中文英文都可以：秋夜江上的孤舟，或 a quiet harbour at dusk",
+  "of the poem: zh or en; that of the idea unless given": "诗用中文还是英文；不写则随意念",
+  "from -1 (sorrow) to 1 (joy); read from the idea unless given": "从 -1（悲）到 1（喜）；不写则从意念里读",
+  "from -1 (still) to 1 (stirred); read from the idea unless given": "从 -1（静）到 1（动）；不写则从意念里读",
+  "from -1 (bare) to 1 (full); read from the idea unless given": "从 -1（疏）到 1（密）；不写则从意念里读",
+  "read from the idea unless given": "不写则从意念里读",
+  "of the painting: a style's name; one that suits the mood unless given": "画的风格；不选则随情绪",
+  "of the music, as in compose --style; one that suits the mood unless given": "乐曲的风格，同作曲；不写则随情绪",
+  "of the poem, as in write --form; one that suits the mood unless given": "诗的体裁，同作诗文；不写则随情绪",
+  "longer side of the painting, 256 to 2048 px": "画的长边，256 到 2048 像素",
+  "the same seed gives the same suite; a fresh one unless given": "同一粒种子做出同样的诗画乐；不写就换新的",
 };
 
 /** Choices and names that fields take, where the page can say more than the bare word. */
@@ -220,6 +237,14 @@ export const CHOICES: Record<string, Both> = {
   project: { en: "Project", zh: "寻找" },
   directions: { en: "Directions", zh: "方向" },
   edit: { en: "Edit", zh: "修改" },
+  spring: { en: "Spring", zh: "春" },
+  summer: { en: "Summer", zh: "夏" },
+  autumn: { en: "Autumn", zh: "秋" },
+  winter: { en: "Winter", zh: "冬" },
+  dawn: { en: "Dawn", zh: "晨" },
+  day: { en: "Day", zh: "昼" },
+  dusk: { en: "Dusk", zh: "暮" },
+  night: { en: "Night", zh: "夜" },
   pca: { en: "PCA", zh: "主成分" },
   sefa: { en: "SeFa", zh: "SeFa" },
 };
@@ -293,7 +318,12 @@ export const RANGES: Record<string, [number, number, number]> = {
   span: [-1, 1, 0.1],
   syncopation: [-1, 1, 0.1],
   truncation: [0, 1, 0.05],
+  valence: [-1, 1, 0.1],
+  arousal: [-1, 1, 0.1],
 };
+
+OFFERS["suite.form"] = OFFERS["write.form"] ?? [];
+OFFERS["suite.music"] = OFFERS["compose.style"] ?? [];
 
 const STAGES_ZH: [RegExp, string][] = [
   [/^writing$/, "书写中"],
@@ -301,6 +331,7 @@ const STAGES_ZH: [RegExp, string][] = [
   [/^drawing$/, "绘制中"],
   [/^drawing scenes$/, "起草构图"],
   [/^reading the styles$/, "读画风"],
+  [/^reading$/, "读取中"],
   [/^reading (.*)$/, "读取 $1"],
   [/^denoising$/, "去噪中"],
   [/^searching$/, "寻找中"],
