@@ -104,5 +104,3 @@ def test_the_built_page_asks_nobody_else_for_anything() -> None:
         assert (BUILT / name.lstrip("/")).is_file(), name
     inline = re.search(r"<style|\sstyle=|<script(?![^>]*\bsrc=)|\son\w+=", page)
     assert inline is None, "a script or style stands in the page"
-        "a script or style stands in the page"
-    )
