@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,3 +87,26 @@ def test_a_request_that_cannot_be_is_refused_at_once(request_: dict[str, Any], w
     with pytest.raises((BadRequest, UnknownName)) as refused:
         room.check(request_)
     assert words in str(refused.value)
+
+
+def test_a_lesson_goes_through_the_queue_and_its_frames_are_told_in_order(tmp_path: Path):
+    from danqing.interfaces import _worker
+    from danqing.interfaces.api import create_app
+
+    app = create_app(tmp_path, workers=False)
+    client = TestClient(app, base_url="http://127.0.0.1:7373")
+    refused = client.post("/api/jobs", json={"verb": "lesson", "request": {"name": "gann"}})
+    assert refused.status_code == 400
+    assert "Did you mean 'gan'?" in refused.json()["error"]["message"]
+    asked = {"name": "form", "controls": {"form": "对联"}, "seed": 3}
+    job = client.post("/api/jobs", json={"verb": "lesson", "request": asked, "lane": "quick", "keep": False}).json()
+    queue = app.state.studio.queue
+    claimed = queue.claim("quick", "worker")
+    assert claimed is not None
+    _worker.run(queue, claimed, "worker", _worker.kinds())
+    done = client.get(f"/api/jobs/{job['id']}").json()
+    assert (done["state"], done["error"]) == ("done", None)
+    frames = client.get(f"/api/jobs/{job['id']}/frames?from=0").json()["frames"]
+    assert len(frames) == done["frames"]
+    assert "scene" in frames[0]
+    assert client.get(f"/api/jobs/{job['id']}/frames?from={len(frames) - 1}").json()["frames"] == frames[-1:]

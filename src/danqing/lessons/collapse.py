@@ -116,7 +116,7 @@ LESSON = Lesson(
         ),
         paper=Text(
             "Arjovsky et al. 2017, “Wasserstein GAN”; Gulrajani et al. 2017, “Improved Training of Wasserstein GANs”. "
-            "Code: techniques/gan.py, `penalty_between`.",
+            "Code: techniques/gan.py, penalty_between.",
             "Arjovsky 等 2017，《Wasserstein GAN》；Gulrajani 等 2017，《Improved Training of Wasserstein GANs》。"
             "代码：techniques/gan.py 里的 penalty_between。",
         ),

@@ -460,7 +460,7 @@ function bars(context, panel, data, look) {
   const all = data.candidates ?? [];
   const most = Math.max(0.02, ...all.map((one) => one.p));
   const row = look.height / Math.max(1, all.length);
-  const wide = look.width - 118 - 36;
+  const wide = look.width - 152 - 36;
   all.forEach((one, number) => {
     const y = number * row;
     context.textBaseline = "middle";
