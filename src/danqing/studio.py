@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from danqing.artwork.artwork import Artwork
     from danqing.artwork.shelf import Shelf, Work
     from danqing.recipes.laboratory import Judged
+    from danqing.sessions.rounds import Candidate, Session
     from danqing.training.engine import Estimate
     from danqing.training.exporting import Exported
     from danqing.training.stability import Warning as StabilityWarning
@@ -180,6 +181,30 @@ def suite(idea: str, *, on_step: OnStep = ignore, shelf: Shelf | None = None, **
     from danqing.arts.suite import Suite
 
     return create_all(Suite(idea, **options), on_step=on_step, shelf=shelf)
+
+
+def make_round(session: Session, *, on_step: OnStep = ignore, shelf: Shelf | None = None) -> list[Candidate]:
+    """Make the works of a session's next round, or those that a round still lacks; returns its candidates.
+
+    Each work goes on the shelf and its features into the session; stopped in the middle it goes on where it was.
+    """
+    from danqing.artwork.request import Step
+    from danqing.sessions import features, rounds
+
+    proposed = session.propose()
+    for place, candidate in enumerate(proposed):
+        if candidate.work is not None:
+            continue
+
+        def step(now: Step, place: int = place) -> None:
+            share = now.done / now.total if now.total else 0.0
+            stage = f"{place + 1}/{len(proposed)}"
+            on_step(Step(round(100 * (place + share)), 100 * len(proposed), stage, now.preview))
+
+        made = create(session.request(candidate), on_step=step, shelf=shelf)
+        settings = rounds.settings_of(session.art, session.fixed, candidate.genome)
+        session.made(candidate.number, made.work.id, features.measure(made.artwork, settings))
+    return session.candidates(session.round)
 
 
 def explore(
