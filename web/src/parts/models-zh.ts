@@ -175,6 +175,10 @@ export const FIGURES: Record<string, { en: string; zh: string }> = {
   held_diversity_real: { en: "diversity of real pictures", zh: "真图的多样性" },
   held_error: { en: "error on held-out pictures", zh: "留出图上的误差" },
   held_error_mean: { en: "error of the mean picture", zh: "只给平均图的误差" },
+  slope_r1: { en: "slope at real pictures", zh: "真图处的斜率" },
+  slope_r2: { en: "slope at made pictures", zh: "生成图处的斜率" },
+  penalty: { en: "gradient penalty", zh: "梯度惩罚" },
+  augmentation: { en: "probability of augmentation", zh: "增强的概率" },
   held_sliced_wasserstein: { en: "distance of made pictures", zh: "生成图的距离" },
   held_sliced_wasserstein_floor: { en: "distance of training pictures", zh: "训练图的距离（底线）" },
 };
