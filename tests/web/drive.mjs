@@ -157,7 +157,7 @@ const scenarios = {
         const told = [document.body.innerText, ...[...document.querySelectorAll("[aria-label], [title], [placeholder]")].flatMap((one) => [one.ariaLabel ?? "", one.title, one.placeholder ?? ""])];
         return told.join("\n").match(/\b[a-z]{3,}(?: [a-z]{2,}){2,}/g) ?? [];
       });
-      const own = words.filter((word) => !word.startsWith("a quiet harbour"));
+      const own = words.filter((word) => !word.includes("quiet harbour"));
       if (own.length) english[name] = own;
     };
     await look("create");
