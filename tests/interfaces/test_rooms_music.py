@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +12,8 @@ from danqing.artwork.artwork import Artwork
 from danqing.artwork.literature import Writing
 from danqing.artwork.music import ZERO, Key, Meter, Note, Part, Score, Tempo
 from danqing.artwork.provenance import Provenance
-from danqing.artwork.shelf import Shelf
 from danqing.errors import BadRequest, UnknownName
-from danqing.interfaces.rooms import music
+from danqing.interfaces.rooms import Studio, music
 
 
 def waltz() -> Score:
@@ -37,15 +37,16 @@ def test_notes_and_bars_come_in_seconds_as_they_are_heard() -> None:
     assert [part["title"]["zh"] for part in told["parts"]] == ["旋律", "声部 2"]
 
 
-def test_the_notes_of_a_work_on_the_shelf_are_told_and_those_of_a_text_are_not() -> None:
-    shelf = Shelf()
+def test_the_notes_of_a_work_on_the_shelf_are_told_and_those_of_a_text_are_not(home: Path) -> None:
+    here = Studio(home)
+    shelf = here.shelf
     work = shelf.add(Artwork(waltz(), Provenance("compose", {}, 1, {}, (), ()), title="A waltz"))
-    assert music.notes(work.id) == music.told(waltz())
+    assert music.notes(work.id, here) == music.told(waltz())
     text = shelf.add(Artwork(Writing(("床前明月光",)), Provenance("write", {}, 1, {}, (), ()), title="静夜思"))
     with pytest.raises(BadRequest, match="text"):
-        music.notes(text.id)
+        music.notes(text.id, here)
     with pytest.raises(UnknownName):
-        music.notes("ffffffff")
+        music.notes("ffffffff", here)
 
 
 def test_every_style_on_a_card_is_one_that_can_be_composed() -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from danqing.arts.compose import ALIASES, LEAST_BARS, MOODS, MOST_BARS, STYLES
 from danqing.arts.write import MOODS_ZH
 from danqing.artwork import scores
 from danqing.artwork.music import Score
 from danqing.artwork.pitches import TONICS
-from danqing.artwork.shelf import Shelf
 from danqing.errors import BadRequest
+from danqing.interfaces.rooms import Studio, studio
 
 router = APIRouter(tags=["music"])
 
@@ -82,13 +82,13 @@ def styles() -> dict[str, Any]:
 
 
 @router.get("/works/{name}/notes")
-def notes(name: str) -> dict[str, Any]:
+def notes(name: str, here: Annotated[Studio, Depends(studio)]) -> dict[str, Any]:
     """The notes of a work of music in seconds: [onset, duration, pitch, part, velocity], its bars and parts.
 
     `bars` has the start of every bar and, last, the end of the final one; bar numbers are as `compose --bars-range` has
     them, a pickup is bar 0. Raises UnknownName where there is no such work, BadRequest where it is no music.
     """
-    work = Shelf().get(name)
+    work = here.shelf.get(name)
     if work.media != "music":
         raise BadRequest(f"work {work.id} is a {work.media}; notes are there for music only")
     return _told(work.path, work.sha256)

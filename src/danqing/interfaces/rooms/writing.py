@@ -36,9 +36,7 @@ READINGS = {  # of names whose characters are read in more than one way
     "小重山": "xiao chong shan",
 }
 GROUPS = (  # of the wall: name, English, 中文
-    ("regulated", "Regulated verse", "近体诗"),
-    ("old", "Old-style verse", "古体诗"),
-    ("couplet", "Couplets", "对联"),
+    ("shi", "Chinese verse", "诗与对联"),
     ("song", "Songs to a tune", "词"),
     ("english", "English forms", "英文格律"),
     ("free", "Free forms", "自由体裁"),
@@ -78,8 +76,7 @@ def known() -> dict[str, Any]:
 
 @functools.cache
 def _wall() -> list[dict[str, Any]]:
-    found = [_entry(name, "regulated", "zh") for name in LINES]
-    found += [_entry("古诗", "old", "zh"), _entry("对联", "couplet", "zh")]
+    found = [_entry(name, "shi", "zh") for name in (*LINES, "古诗", "对联")]
     found += [_entry(f"词:{name}", "song", "zh") for name in patterns.tunes()]
     found += [_entry(name, "english", "en") for name in ENGLISH]
     found += [_entry(name, "free", language) for name in ("verse", "story", "script") for language in ("zh", "en")]
@@ -88,7 +85,7 @@ def _wall() -> list[dict[str, Any]]:
 
 def _entry(form: str, group: str, language: str) -> dict[str, Any]:
     """A card of the wall. `shape` is its pattern in small: tones or beats a line, the rhyme's letter, the mark."""
-    chinese = group in ("regulated", "old", "couplet", "song")
+    chinese = group in ("shi", "song")
     if group == "song":
         tune = patterns.tunes()[form.partition(":")[2]]
         en, zh = _reading(tune.name), tune.name
