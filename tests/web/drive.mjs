@@ -108,6 +108,55 @@ const scenarios = {
     return {};
   },
 
+  async "jobs-that-wait-can-change-places"() {
+    const page = await opened();
+    await room(page, "gallery");
+    const ids = await page.evaluate(async () => {
+      const ids = [];
+      for (const prompt of ["first", "second", "third"]) {
+        const body = JSON.stringify({ verb: "paint", request: { prompt: `a ${prompt} mountain`, size: 2048 } });
+        const answer = await fetch("/api/jobs", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+        ids.push((await answer.json()).id);
+      }
+      return ids;
+    });
+    await page.locator("button.jobs").click();
+    const drawer = page.locator("dialog[open]");
+    await drawer.locator("li.waits").nth(1).getByRole("button", { name: "Earlier" }).click();
+    await page.waitForFunction((id) => fetch(`/api/jobs/${id}`).then((answer) => answer.json()).then((job) => job.position === 1), ids[2]);
+    assert.match(await drawer.locator("li.waits").first().innerText(), /third/);
+    for (const id of ids.toReversed()) await page.evaluate((one) => fetch(`/api/jobs/${one}/cancel`, { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" }), id);
+    await page.waitForFunction(() => fetch("/api/jobs").then((answer) => answer.json()).then(({ jobs }) => jobs.every((job) => job.ended)));
+    return {};
+  },
+
+  async "a-photo-is-brought-restyled-and-compared"() {
+    const page = await opened();
+    await room(page, "create");
+    await art(page, "Restyle");
+    await page.locator("[data-field=photo] input[type=file]").setInputFiles(join(web, "..", "docs", "images", "photo.jpg"));
+    await page.locator("[data-field=photo] .name", { hasText: "photo.jpg" }).waitFor();
+    await page.locator("[data-field=styles] .grid button").first().click();
+    await page.reload();
+    await page.locator("[data-field=photo] .name", { hasText: "photo.jpg" }).waitFor();
+    assert.equal(await page.locator("[data-field=styles] [aria-pressed=true]").count(), 1);
+    await page.locator("form summary").click();
+    await page.locator("[data-field=method] label", { hasText: "Fast" }).click();
+    await page.locator("[data-field=size] input").fill("128");
+    await page.locator("button.main").click();
+    await page.locator("article.work img").waitFor();
+    await page.getByRole("button", { name: "Compare with its input" }).click();
+    const line = page.locator(".compare input");
+    await line.focus();
+    for (let times = 0; times < 20; times++) await page.keyboard.press("ArrowLeft");
+    assert.equal(await page.locator(".compare .over").evaluate((image) => getComputedStyle(image).clipPath), "inset(0px 60% 0px 0px)");
+    await page.getByRole("button", { name: "Use as input" }).click();
+    await page.getByRole("button", { name: "Translate it" }).click();
+    await page.locator(".slip").nth(1).waitFor();
+    await page.locator("[data-field=image] img").waitFor();
+    return {};
+  },
+
   async "the-gallery-keeps-and-gives-back"() {
     const page = await opened();
     await room(page, "create");

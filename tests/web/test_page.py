@@ -76,6 +76,8 @@ def drive(browser: str, address: str, scenario: str) -> dict[str, Any]:
         "a-work-survives-a-refresh",
         "nothing-typed-is-overwritten",
         "a-job-can-be-stopped-and-tried-again",
+        "jobs-that-wait-can-change-places",
+        "a-photo-is-brought-restyled-and-compared",
         "the-gallery-keeps-and-gives-back",
         "both-languages-are-whole",
         "every-room-opens-at-phone-width",
