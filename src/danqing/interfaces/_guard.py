@@ -190,12 +190,15 @@ def keep_inside() -> None:
     """From now on this process reaches no other machine: looking a name up or connecting raises Unavailable."""
 
     def watch(event: str, given: tuple[Any, ...]) -> None:
-        if event == "socket.connect":
+        if event in ("socket.connect", "socket.sendto"):
             address = given[1]
-            if isinstance(address, tuple) and not _own(str(address[0])):
-                raise Unavailable(f"the studio sends nothing out, and something wanted to reach {address[0]}")
-        elif event == "socket.getaddrinfo" and given[0] is not None and not _own(_text(given[0])):
-            raise Unavailable(f"the studio sends nothing out, and something wanted to reach {_text(given[0])}")
+            name = str(address[0]) if isinstance(address, tuple) else ""  # else a socket of the file system
+        elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+            name = "" if given[0] is None else _text(given[0])
+        else:
+            return
+        if not _own(name):
+            raise Unavailable(f"the studio sends nothing out, and something wanted to reach {name}")
 
     sys.addaudithook(watch)
 
