@@ -161,3 +161,9 @@ test("a card shows a form's places as dots, its rhymes at the ends of lines", ()
   assert.deepEqual(found.map((dot) => dot.kind), ["either", "level", "oblique", "weak", "beat"]);
   assert.deepEqual(found.map((dot) => dot.rhyme), [false, false, true, false, true]);
 });
+
+test("an English line stands word by word over its syllables, marks and all", () => {
+  const words = [["Land", 1], ["old", 1], ["emeralds", 3], ["day", 1], ["break", 1]].map(([text, syllables]) => ({ text, syllables }));
+  const found = lay.scanned({ text: "Land, old emeralds — day-break.", words });
+  assert.deepEqual(found.map((piece) => [piece.text, piece.start, piece.syllables]), [["Land,", 0, 1], ["old", 1, 1], ["emeralds", 2, 3], ["—", 5, 0], ["day-break.", 5, 2]]);
+});

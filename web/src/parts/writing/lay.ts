@@ -105,6 +105,21 @@ export function rowsOf(lines: readonly { mark: string; cells: readonly unknown[]
   return rows;
 }
 
+const WORD = /[A-Za-zÀ-ÿ]+(?:['’][A-Za-z]+)*/g;
+
+/** An English line as it stands on the page, in pieces between blanks, each with how many syllables it has. */
+export function scanned(line: Pick<BeatLine, "text" | "words">): { text: string; start: number; syllables: number }[] {
+  let word = 0;
+  let start = 0;
+  return line.text.split(/\s+/).map((text) => {
+    const count = (text.match(WORD) ?? []).length;
+    const syllables = line.words.slice(word, word + count).reduce((sum, one) => sum + one.syllables, 0);
+    word += count;
+    start += syllables;
+    return { text, start: start - syllables, syllables };
+  });
+}
+
 export interface Dot {
   x: number;
   y: number;
