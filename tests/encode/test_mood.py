@@ -33,7 +33,8 @@ def test_sad_words_read_sadder_and_stiller_than_glad_ones(sad, glad):
 def test_the_words_a_mood_was_read_from_are_told():
     heard = mood.read("孤舟，秋夜").heard
     assert "孤" in heard["valence"]
-    assert heard["season"] == ("autumn",)
+    assert heard["season"] == ("秋",)
+    assert mood.read("a quiet harbour").heard["arousal"] == ("quiet",)
 
 
 def test_what_a_person_sets_goes_before_what_was_read():

@@ -13,7 +13,7 @@ import importlib.resources
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -120,10 +120,10 @@ def _ends(name: str) -> tuple[str, str]:
 # --- read from words --------------------------------------------------------------------------------------------------
 
 
-def read(idea: str, feelings: Iterable[str] = ()) -> Mood:
-    """The mood of an idea's words. feelings: moods that a richer lexicon found in it ("joy", "solitude")."""
+def read(idea: str, feelings: Mapping[str, Sequence[str]] | None = None) -> Mood:
+    """The mood of an idea's words. feelings: moods that a richer lexicon found, and by which words: {"joy": ["笑"]}."""
     table = _table()
-    touched = list(_touched(idea, table, feelings))
+    touched = list(_touched(idea, table, feelings or {}))
     numbers: dict[str, float] = {}
     heard: dict[str, tuple[str, ...]] = {}
     for place, name in enumerate(("valence", "arousal", "density")):
@@ -136,7 +136,8 @@ def read(idea: str, feelings: Iterable[str] = ()) -> Mood:
     felt_at = numbers or {"valence": 0.2, "arousal": -0.2}  # an idea that says nothing is at ease
     mood = Mood(felt_at.get("valence", 0.0), felt_at.get("arousal", 0.0), felt_at.get("density", 0.0))
     season, time = _when(idea)
-    heard |= {key: (value,) for key, value in (("season", season), ("time", time)) if value}
+    named = {"season": season, "time": time}
+    heard |= {kind: (_written(idea.lower(), f"{kind}.{name}"),) for kind, name in named.items() if name}
     here = (mood.valence, mood.arousal)
     return replace(
         mood,
@@ -157,7 +158,9 @@ def _when(idea: str) -> tuple[str, str]:
     return next(filter(None, season), ""), next(filter(None, time), "")
 
 
-def _touched(idea: str, table: Mapping[str, Any], feelings: Iterable[str]) -> Iterable[tuple[str, Sequence[float]]]:
+def _touched(
+    idea: str, table: Mapping[str, Any], feelings: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[str, Sequence[float]]]:
     """(what was found, how it feels)."""
     left = idea.lower()
     for word, values in sorted(table["words"]["zh"].items(), key=lambda pair: -len(pair[0])):
@@ -168,14 +171,21 @@ def _touched(idea: str, table: Mapping[str, Any], feelings: Iterable[str]) -> It
             yield word, values
     for name in feelings:
         if name in table["feeling"]:
-            yield name, table["feeling"][name]
+            yield feelings[name][0], table["feeling"][name]
     scene = scenes.read(idea)
     names = [*(f"place.{n}" for n in scene.places), *(f"thing.{n}" for n in scene.things)]
     names += [f"{kind}.{getattr(scene, kind)}" for kind in ("time", "weather", "season")]
     names += [*(f"mood.{n}" for n in scene.moods), *(f"composition.{n}" for n in scene.composition)]
     for name in names:
         if name in table["scene"]:
-            yield name.partition(".")[2], table["scene"][name]
+            yield _written(left, name), table["scene"][name]
+
+
+def _written(idea: str, name: str) -> str:
+    """How the idea writes a name of the scenes' lexicon, "weather.rain" as 雨; the bare name where it implies it."""
+    kind, _, own = name.partition(".")
+    forms = [form for form, word in scenes.lexicon().items() if (word.kind, word.name) == (kind, own) and form in idea]
+    return max(forms, key=len, default=own)
 
 
 @functools.cache
