@@ -2,11 +2,11 @@
 
     python benchmarks/studio.py [--clients 50] [--jobs 20] [--out FOLDER]
 
-Each client asks for its jobs one after another without waiting for them to be done: 对联 (a Chinese couplet) by the model
-that ships, each with a seed of its own, half of them in each lane. The same job asked for twice is the same work, so the
-shelf must hold exactly as many works as there are different contents, and the queue exactly as many jobs as were asked
-for. When a third is done the server is killed (-9) and started again. While two workers are busy, one more client asks
-for the page, the lists, a work and a job in turn; the p50 and p95 of its answers are what a person would feel.
+Each client asks for its jobs one after another without waiting for them to be done: 对联 (a Chinese couplet) by the
+model that ships, each with a seed of its own, half of them in each lane. The same content is the same work, so the
+shelf must hold exactly the works that the jobs tell of, and the queue every job that was answered with. When a third
+is done the server is killed (-9) and started again. While two workers are busy, one more client asks for the page and
+the lists in turn; the p50 and p95 of its answers are what a person would feel.
 """
 
 from __future__ import annotations

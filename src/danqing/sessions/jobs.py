@@ -17,6 +17,9 @@ import contextlib
 import json
 import secrets
 import shutil
+import sqlite3
+import threading
+import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -97,6 +100,7 @@ class Queue:
 
     def __init__(self, home: Path) -> None:
         self.home = home.absolute()
+        self._turn = threading.Lock()
         try:
             (self.home / "jobs").mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -113,6 +117,10 @@ class Queue:
         with self._writing() as connection:
             for statement in _SCHEMA:
                 connection.exec_driver_sql(statement)
+        # One that stays open: when the last one closes, SQLite puts the log away and flushes the disk twice for it.
+        keeper = sqlite3.connect(self.home / "jobs.db", check_same_thread=False)
+        keeper.execute("SELECT count(*) FROM changes").fetchone()
+        weakref.finalize(self, keeper.close)
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
@@ -412,7 +420,8 @@ class Queue:
     def _writing(self, *, light: bool = False) -> Iterator[sql.Connection]:
         """A transaction that holds the one write lock from its first moment; `light` does not wait for the disk."""
         try:
-            with self._engine.execution_options(write=True, light=light).begin() as connection:
+            # One after another within a process: SQLite would let them sleep and try again, in no fair order.
+            with self._turn, self._engine.execution_options(write=True, light=light).begin() as connection:
                 yield connection
         except sql.exc.DatabaseError as error:
             raise NotWritable(f"the queue {self.home / 'jobs.db'} cannot be written: {error.orig}") from error

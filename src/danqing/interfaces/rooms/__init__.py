@@ -12,7 +12,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,16 +84,19 @@ def find(home: Path, given: Mapping[str, Any], shelf: Shelf | None = None) -> Pa
     raise UnknownName("file", str(dict(given))[:80], (), 'it is {"upload": ID} or {"work": ID}')
 
 
-def modules() -> list[Any]:
+@cache
+def modules() -> tuple[Any, ...]:
     """Every room, sorted by name."""
-    return [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
+    return tuple(importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
 
 
+@cache
 def job_kinds() -> dict[str, Callable[[Any], None]]:
     """Every kind of job that a room brings: what runs it."""
     return {verb: run for module in modules() for verb, run in getattr(module, "JOBS", {}).items()}
 
 
+@cache
 def job_checks() -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
     """Every kind of job that a room brings: what checks its request."""
     return {verb: check for module in modules() for verb, check in getattr(module, "CHECKS", {}).items()}
