@@ -1,4 +1,4 @@
-"""The canvas, the piano roll and the patterns of forms: their small modules, run by Node without a browser."""
+"""The rooms of canvas, music and writing: their small modules run by Node, the rooms in a browser with real works."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from test_page import address, browser, needs_page  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[2]
 PARTS = ROOT / "web" / "src" / "parts"
@@ -38,3 +39,19 @@ def test_drawing_and_undo_and_pattern_filling_do_what_they_say(tmp_path: Path) -
     done = subprocess.run([node, "--test", str(tests)], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert "# pass 19" in done.stdout
+
+
+@needs_page
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        "a-drawing-survives-a-refresh-and-each-stroke-can-be-taken-back",
+        "a-line-of-a-poem-is-written-anew-and-the-old-one-comes-back",
+        "bars-that-are-chosen-on-the-roll-are-written-anew-and-only-they",
+    ],
+)
+def test_in_the_room(browser: str, address: str, scenario: str) -> None:  # noqa: F811
+    driver = Path(__file__).with_name("rooms_m.mjs")
+    command = ["node", str(driver), str(ROOT / "web"), address, browser, scenario]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=280)
+    assert done.returncode == 0, done.stderr[-4000:]
