@@ -30,6 +30,7 @@ UP_TO = {
 SIDE = 96  # px, of what layers are asked for
 WHOLE = 144  # px, the longer side of the transfer
 STEPS = {"content": 40, "style": 30}  # at each of two scales
+PASSES = 24  # of the transfer, at each of its scales
 PART = 10  # of the bar for each picture
 WHOLE_RUN = PART * (1 + 2 * len(LAYERS))
 FIGURES = {"weight": Text("weight of the style over the content", "风格对内容的权重比")}
@@ -63,7 +64,7 @@ def _transfer(photo: Tensor, painting: Tensor, weight: float, features: _Eyes, s
     from danqing.techniques import style_transfer
 
     scene = fit(photo, WHOLE)
-    config = style_transfer.Config(style_weight=weight, iterations=24, coarsest=72)
+    config = style_transfer.Config(style_weight=weight, iterations=PASSES, coarsest=72)
 
     def on_step(step: Step) -> None:
         if step.preview and (step.done % 3 == 0 or step.done == step.total):
