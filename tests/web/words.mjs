@@ -11,8 +11,8 @@ const { parse } = require("svelte/compiler");
 
 const CHINESE = /[\u4e00-\u9fff]/;
 const WORD = /[A-Za-z]{2,}/;
-// Names and units that are written alike in both languages.
-const ALIKE = /^(?:[\s\d.,:;·×–—…+\-/%()<>#|]|\{[^}]*\}|Transformer|SeFa|PCA|VGG19|MIDI|MusicXML|WAV|SVG|PNG|ZIP|EN|Esc|px|DPI|GAN|VAE|BPM|CPU|GPU|MB|GB|KB|ms|Danqing|丹青)*$/;
+// Names, units and the two languages' own names, are written alike in both languages.
+const ALIKE = /^(?:[\s\d.,:;·×–—…+\-/%()<>#|]|\{[^}]*\}|Transformer|SeFa|PCA|VGG19|MIDI|MusicXML|WAV|SVG|PNG|ZIP|EN|Esc|px|DPI|GAN|VAE|BPM|CPU|GPU|MB|GB|KB|ms|Danqing|丹青|中文|English)*$/;
 
 const gaps = [];
 let count = 0;
