@@ -203,7 +203,10 @@ const scenarios = {
     const english = {};
     const look = async (name) => {
       const words = await page.evaluate(() => {
-        const told = [document.body.innerText, ...[...document.querySelectorAll("[aria-label], [title], [placeholder]")].flatMap((one) => [one.ariaLabel ?? "", one.title, one.placeholder ?? ""])];
+        const works = document.querySelector(".gallery .wall"); // titles of works are in whatever language they were made in
+        if (works) works.style.display = "none";
+        const named = [...document.querySelectorAll("[aria-label], [title], [placeholder]")].filter((one) => !works?.contains(one));
+        const told = [document.body.innerText, ...named.flatMap((one) => [one.ariaLabel ?? "", one.title, one.placeholder ?? ""])];
         return told.join("\n").match(/\b[a-z]{3,}(?: [a-z]{2,}){2,}/g) ?? [];
       });
       const own = words.filter((word) => !word.includes("quiet harbour"));
