@@ -11,11 +11,12 @@ SAMPLE  = $$($(BIN)/python -c 'import importlib.util as u, pathlib as p; \
             print(p.Path(u.find_spec("sklearn").origin).parent / "datasets" / "images" / "$(1)")')
 STYLE  ?= ukiyo-e
 
-.PHONY: help art test check slow clean constraints
+.PHONY: help art studio test check slow clean constraints
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make art      set up and make the first work, out/first-work.png"
+	@echo "make studio   set up and open the studio in the browser"
 	@echo "make test     set up and pass the tests"
 	@echo "make check    lint, types, import contract, documents"
 	@echo "make slow     the tests that take minutes"
@@ -24,6 +25,9 @@ help:
 art: $(VENV)/.stamp-art
 	@mkdir -p out
 	@$(BIN)/danqing stylize "$(call SAMPLE,china.jpg)" --style "$(STYLE)" --seed 7 --force -o out/first-work.png
+
+studio: $(VENV)/.stamp-art
+	@$(BIN)/danqing studio
 
 test: $(VENV)/.stamp-dev
 	$(BIN)/python -m pytest

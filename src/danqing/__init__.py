@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         paint,
         sketch,
         stylize,
+        suite,
         translate,
         write,
     )
@@ -43,6 +44,7 @@ __all__ = [
     "paint",
     "sketch",
     "stylize",
+    "suite",
     "translate",
     "write",
 ]
@@ -61,6 +63,7 @@ _HOMES = {
     "paint": "danqing.studio",
     "sketch": "danqing.studio",
     "stylize": "danqing.studio",
+    "suite": "danqing.studio",
     "translate": "danqing.studio",
     "write": "danqing.studio",
 }

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from danqing.artwork.artwork import Artwork
     from danqing.artwork.shelf import Shelf, Work
     from danqing.recipes.laboratory import Judged
+    from danqing.sessions.rounds import Candidate, Session
     from danqing.training.engine import Estimate
     from danqing.training.exporting import Exported
     from danqing.training.stability import Warning as StabilityWarning
@@ -57,7 +58,7 @@ def create(request: object, *, on_step: OnStep = ignore, shelf: Shelf | None = N
 def create_all(request: object, *, on_step: OnStep = ignore, shelf: Shelf | None = None) -> tuple[Creation, ...]:
     """As `create`, for a request that asks for several works (`count`); none is on the shelf unless all were made."""
     verb = arts.verb_of(request)
-    if verb not in arts.REQUESTS:
+    if verb in arts.REPORTS:
         raise BadRequest(f"{type(request).__name__} asks for a report, not for a work; studio.report gives it")
     from danqing.artwork.shelf import Shelf
 
@@ -169,6 +170,41 @@ def compose(*, on_step: OnStep = ignore, shelf: Shelf | None = None, **options: 
         first, second = options["blend"]
         options["blend"] = (Path(first), Path(second))
     return create(Compose(**options), on_step=on_step, shelf=shelf)
+
+
+def suite(idea: str, *, on_step: OnStep = ignore, shelf: Shelf | None = None, **options: Any) -> tuple[Creation, ...]:
+    """One idea as a poem, a painting, a piece of music and a film of them, in this order, which share one mood.
+
+    options: the other fields of `danqing.arts.suite.Suite`: language, valence, arousal, density, season, time, style,
+    music, form, size, seed.
+    """
+    from danqing.arts.suite import Suite
+
+    return create_all(Suite(idea, **options), on_step=on_step, shelf=shelf)
+
+
+def make_round(session: Session, *, on_step: OnStep = ignore, shelf: Shelf | None = None) -> list[Candidate]:
+    """Make the works of a session's next round, or those that a round still lacks; returns its candidates.
+
+    Each work goes on the shelf and its features into the session; stopped in the middle it goes on where it was.
+    """
+    from danqing.artwork.request import Step
+    from danqing.sessions import features, rounds
+
+    proposed = session.propose()
+    for place, candidate in enumerate(proposed):
+        if candidate.work is not None:
+            continue
+
+        def step(now: Step, place: int = place) -> None:
+            share = now.done / now.total if now.total else 0.0
+            stage = f"{place + 1}/{len(proposed)}"
+            on_step(Step(round(100 * (place + share)), 100 * len(proposed), stage, now.preview))
+
+        made = create(session.request(candidate), on_step=step, shelf=shelf)
+        settings = rounds.settings_of(session.art, session.fixed, candidate.genome)
+        session.made(candidate.number, made.work.id, features.measure(made.artwork, settings))
+    return session.candidates(session.round)
 
 
 def explore(

@@ -176,12 +176,88 @@ def test_a_shelf_opens_again_and_refuses_a_newer_one(tmp_path):
 def test_an_older_shelf_is_upgraded_and_keeps_its_works(tmp_path, monkeypatch):
     home = tmp_path / "home"
     kept = Shelf(home).add(work(5))
-    later = (*shelf_module._MIGRATIONS, ("ALTER TABLE works ADD COLUMN rating INTEGER",))
+    later = (*shelf_module._MIGRATIONS, ("ALTER TABLE works ADD COLUMN framed INTEGER",))
     monkeypatch.setattr(shelf_module, "_MIGRATIONS", later)
     assert Shelf(home).get(kept.id) == kept
     Shelf(home)  # and the second time there is nothing left to do
     with closing(sqlite3.connect(home / "shelf.db")) as database:
-        assert "rating" in {row[1] for row in database.execute("PRAGMA table_info(works)")}
+        assert "framed" in {row[1] for row in database.execute("PRAGMA table_info(works)")}
+
+
+def test_a_shelf_from_before_tags_and_ratings_gains_them(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf_module, "_MIGRATIONS", shelf_module._MIGRATIONS[:1])
+        Shelf(home)  # as the first version made it
+    with closing(sqlite3.connect(home / "shelf.db")) as database, database:
+        values = ("ab" * 32, "abababab", "2026-01-01T00:00:00.000000+00:00", "paint", "old", "picture", ".png", 8, 6, 1)
+        database.execute(
+            "INSERT INTO works (sha256, id, created, verb, title, media, suffix, width, height, seed, provenance) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*values, Provenance("paint").to_json()),
+        )
+    kept = Shelf(home).get("abababab")
+    assert (kept.title, kept.rating, kept.tags, kept.trashed) == ("old", 0, (), None)
+    assert Shelf(home).rate("abababab", 4).rating == 4
+
+
+def test_ratings_and_tags_stay_and_narrow_a_list(shelf):
+    works = [shelf.add(work(number)) for number in range(4)]
+    assert shelf.rate(works[0].id, 5).rating == 5
+    assert shelf.rate(works[1].id, 3).rating == 3
+    tagged = shelf.tag(works[0].id, ["winter", " quiet   lake ", "winter", "雪"])
+    assert tagged.tags == ("quiet lake", "winter", "雪")
+    shelf.tag(works[1].id, ["winter"])
+    assert shelf.get(works[0].id) == tagged
+    assert [kept.seed for kept in shelf.works(tag="winter")] == [1, 0]
+    assert [kept.seed for kept in shelf.works(rating=4)] == [0]
+    assert [kept.seed for kept in shelf.works(search="LAKE")] == [0]
+    assert [kept.seed for kept in shelf.works(media="picture", tag="winter", rating=3, limit=1)] == [1]
+    assert not shelf.works(media="music")
+    assert (shelf.count(tag="winter"), shelf.count(rating=4), shelf.count(media="text")) == (2, 1, 0)
+    assert shelf.tags() == {"quiet lake": 1, "winter": 2, "雪": 1}
+    assert shelf.tag(works[0].id, []).tags == ()
+    assert shelf.tags() == {"winter": 1}
+    for wrong in (6, -1, True, "5"):
+        with pytest.raises(BadRequest, match="rating"):
+            shelf.rate(works[0].id, wrong)
+    for wrong in ("", "  ", "x" * 61, "two\nlines\x00"):
+        with pytest.raises(BadRequest, match="tag"):
+            shelf.tag(works[0].id, [wrong])
+    with pytest.raises(BadRequest, match="up to"):
+        shelf.tag(works[0].id, [str(number) for number in range(33)])
+
+
+def test_what_is_thrown_away_comes_back_whole_until_the_trash_is_emptied(shelf):
+    kept, other = shelf.add(work(1)), shelf.add(work(2))
+    shelf.rate(kept.id, 4)
+    shelf.tag(kept.id, ["winter"])
+    thrown = shelf.discard(kept.id)
+    assert thrown.trashed is not None
+    assert [one.id for one in shelf.works()] == [other.id]
+    assert shelf.count() == 1
+    assert shelf.tags() == {}
+    with pytest.raises(UnknownName):
+        shelf.get(kept.id)
+    assert [one.id for one in shelf.trash()] == [kept.id]
+    assert shelf.sweep(0) == 0
+    back = shelf.restore(kept.id)
+    assert (back.rating, back.tags, back.trashed) == (4, ("winter",), None)
+    assert back == shelf.get(kept.id)
+    shelf.discard(kept.id)
+    assert shelf.empty_trash() == 1
+    assert not kept.path.exists()
+    with pytest.raises(UnknownName):
+        shelf.restore(kept.id)
+    assert shelf.empty_trash() == 0
+    assert [one.id for one in shelf.works()] == [other.id]
+
+
+def test_a_work_made_again_comes_out_of_the_trash(shelf):
+    kept = shelf.add(work(1))
+    shelf.discard(kept.id)
+    assert shelf.add(work(1)).id == kept.id
+    assert not shelf.trash()
 
 
 def test_a_place_that_is_no_shelf(tmp_path):

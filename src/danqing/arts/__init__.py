@@ -33,9 +33,10 @@ REQUESTS: Mapping[str, str] = {  # what comes back is a work, or several
     "explore": "Explore",
 }
 REPORTS: Mapping[str, str] = {"appraise": "Appraise"}  # what comes back is a report for each file
+SUITES: Mapping[str, str] = {"suite": "Suite"}  # what comes back are works of several kinds
 MEDIA: Mapping[str, str] = {"write": "text", "compose": "music"}  # what an art's works are; all others make pictures
 
-_ALL = {**REQUESTS, **REPORTS}
+_ALL = {**REQUESTS, **REPORTS, **SUITES}
 
 
 @dataclass(frozen=True)

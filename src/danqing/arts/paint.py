@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from danqing.arts import Flag, Tools
+from danqing.artwork.request import Step
 from danqing.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ LONGEST = 1000  # characters of a prompt
 MOST = 16
 SHAPES = {"upright": 3 / 4, "panorama": 5 / 2}  # width / height; else USUAL
 USUAL = 4 / 3
+UNDERPAINTING, FIRST_PASS = "underpainting", "first pass"  # stages of a work that can be looked at
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,11 @@ def _one(request: Paint, scene: Scene | None, seed: int, tools: Tools) -> Artwor
     brush = brushwork.Brush(tools, brushwork.choose(label, tools), seed)
     height, width = _sides(request, asked)
     layout, told = _layout(request, asked, scene is None, brush, height / width)
+    tools.on_step(Step(0, 2, UNDERPAINTING, lambda: to_picture(layout)))
     blocked = brush.blocked_in(layout)
     if told is not None:  # what was named keeps its colour
         blocked = brush.recoloured(blocked, layout, told)
+    tools.on_step(Step(1, 2, FIRST_PASS, lambda: to_picture(blocked)))
     result = brush.finished(blocked, height, width, told)
     files = [] if brush.style.named else [parent("style", brush.style.file)]
     if request.like:

@@ -26,7 +26,7 @@ from danqing.errors import BadRequest
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 NAMESPACE = "urn:danqing:provenance:1#"
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-REFERENCES = frozenset({"style", "like", "mask"})  # roles that steer a work without being part of what it shows
+REFERENCES = frozenset({"style", "like", "mask", "sibling"})  # roles that are no part of what a work shows
 WORDS = frozenset({"prompt", "topic", "idea", "start", "acrostic", "text", "title"})  # what a person wrote themselves
 
 # XML 1.0 cannot write these, not even escaped; JSON can. Lone surrogates come from file names that are not UTF-8.

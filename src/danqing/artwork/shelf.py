@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,8 @@ from danqing.artwork.video import Video
 from danqing.errors import BadRequest, NotWritable, Unavailable, UnknownName, WriteFailed
 
 PREVIEW_SIDE = 384  # px, longer side
+STARS = 5  # the best rating; 0 is none
+MOST_TAGS, LONGEST_TAG = 32, 60  # of one work; characters
 SHORT = 8  # hex digits of a work's name; more where two works share them
 BUSY_S = 30.0  # how long a process waits for another one's write
 _SUFFIXES = {"picture": ".png", "text": ".txt", "music": ".musicxml", "video": ".mp4"}  # what a work is kept as
@@ -46,14 +49,29 @@ _MIGRATIONS = (
         "CREATE INDEX works_created ON works (created)",
         "CREATE INDEX works_verb ON works (verb)",
     ),
+    (
+        "ALTER TABLE works ADD COLUMN rating INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE works ADD COLUMN trashed TEXT",
+        """CREATE TABLE tags (
+            sha256 TEXT NOT NULL REFERENCES works (sha256) ON DELETE CASCADE, name TEXT NOT NULL,
+            PRIMARY KEY (sha256, name)) WITHOUT ROWID""",
+        "CREATE INDEX tags_name ON tags (name)",
+    ),
 )
 _WORKS = sql.table(
     "works",
     *(
         sql.column(name)
-        for name in "sha256 id created verb title media suffix width height seed provenance".split()  # noqa: SIM905
+        for name in (
+            "sha256 id created verb title media suffix width height seed provenance rating trashed".split()  # noqa: SIM905
+        )
     ),
 )
+_TAGS = sql.table("tags", sql.column("sha256"), sql.column("name"))
+_OWN_TAGS = sql.literal_column(
+    "(SELECT json_group_array(name) FROM tags WHERE tags.sha256 = works.sha256)", sql.Text
+).label("tags")
+_WHOLE = sql.select(_WORKS, _OWN_TAGS)
 
 
 @dataclass(frozen=True)
@@ -72,6 +90,9 @@ class Work:
     provenance: Provenance
     path: Path  # the file, lossless and with provenance inside, or beside it where the format has no room
     preview: Path | None  # WebP, at most PREVIEW_SIDE px a side; None for a text or music
+    rating: int = 0  # 1 to STARS; 0 is none
+    tags: tuple[str, ...] = ()  # sorted
+    trashed: datetime | None = None  # UTC; None unless it lies in the trash
 
 
 def default_home() -> Path:
@@ -105,6 +126,8 @@ class Shelf:
     def add(self, artwork: Artwork, *, suffix: str = "") -> Work:
         """Keeps a work and returns it as it stands on the shelf; the same content again gives the same work.
 
+        One that lies in the trash comes out of it.
+
         suffix: the file's format; .png for a picture, .txt for a text, .musicxml for music and .mp4 for a video
         unless given.
         Raises WriteFailed when the disk is full, NotWritable when the shelf may not be written.
@@ -134,41 +157,107 @@ class Shelf:
             if connection.execute(sql.select(_WORKS).where(_WORKS.c.sha256 == digest)).first() is None:
                 row["id"] = _short_name(connection, digest)
                 connection.execute(sql.insert(_WORKS).values(**row))
-            kept = connection.execute(sql.select(_WORKS).where(_WORKS.c.sha256 == digest)).mappings().one()
+            connection.execute(sql.update(_WORKS).where(_WORKS.c.sha256 == digest).values(trashed=None))
+            kept = connection.execute(_WHOLE.where(_WORKS.c.sha256 == digest)).mappings().one()
         return self._work(kept)
 
     def works(
-        self, limit: int = 50, offset: int = 0, *, verb: str | None = None, search: str | None = None
+        self,
+        limit: int = 50,
+        offset: int = 0,
+        *,
+        verb: str | None = None,
+        search: str | None = None,
+        media: str | None = None,
+        tag: str | None = None,
+        rating: int = 0,
     ) -> list[Work]:
-        """The latest works first. `search` is looked for in titles and in what was asked for; case does not matter."""
+        """The latest works first, without those in the trash.
+
+        search: looked for in titles, tags and in what was asked for; case does not matter. rating: this or better.
+        """
         if limit < 0 or offset < 0:
             raise BadRequest(f"limit is {limit} and offset {offset}; neither is below 0")
-        query = sql.select(_WORKS).order_by(_WORKS.c.created.desc(), _WORKS.c.sha256).limit(limit).offset(offset)
-        if verb is not None:
-            query = query.where(_WORKS.c.verb == verb)
-        if search:
-            found = (column.icontains(search, autoescape=True) for column in (_WORKS.c.title, _WORKS.c.provenance))
-            query = query.where(sql.or_(*found))
+        query = _narrowed(_WHOLE, verb=verb, search=search, media=media, tag=tag, rating=rating)
+        query = query.order_by(_WORKS.c.created.desc(), _WORKS.c.sha256).limit(limit).offset(offset)
         with self._engine.begin() as connection:
             return [self._work(row) for row in connection.execute(query).mappings()]
 
-    def count(self) -> int:
-        """How many works there are."""
+    def count(
+        self,
+        *,
+        verb: str | None = None,
+        search: str | None = None,
+        media: str | None = None,
+        tag: str | None = None,
+        rating: int = 0,
+    ) -> int:
+        """How many works there are, narrowed as in `works`; those in the trash are not counted."""
+        query = sql.select(sql.func.count()).select_from(_WORKS)
+        query = _narrowed(query, verb=verb, search=search, media=media, tag=tag, rating=rating)
         with self._engine.begin() as connection:
-            return int(connection.execute(sql.select(sql.func.count()).select_from(_WORKS)).scalar_one())
+            return int(connection.execute(query).scalar_one())
 
     def get(self, name: str) -> Work:
-        """The work whose id or SHA-256 begins with `name`.
+        """The work whose id or SHA-256 begins with `name`; one in the trash is not found.
 
         Raises UnknownName, with the nearest id, where there is none; BadRequest where there are several.
         """
         with self._engine.begin() as connection:
             return self._work(self._find(connection, name))
 
-    def remove(self, name: str) -> Work:
-        """Takes a work off the shelf with its files; returns what it was. Raises as `get` does."""
+    def rate(self, name: str, rating: int) -> Work:
+        """Give a work 1 to STARS stars, or none (0). Raises BadRequest, and as `get` does."""
+        if isinstance(rating, bool) or not isinstance(rating, int) or not 0 <= rating <= STARS:
+            raise BadRequest(f"rating is {rating!r}; it is a whole number from 0 (none) to {STARS}")
+        return self._change(name, rating=rating)
+
+    def tag(self, name: str, tags: Iterable[str]) -> Work:
+        """Give a work these tags and no others. Raises BadRequest for one that is no tag, and as `get` does."""
+        wanted = sorted({_tag(tag) for tag in tags})
+        if len(wanted) > MOST_TAGS:
+            raise BadRequest(f"{len(wanted)} tags were given; a work has up to {MOST_TAGS}")
         with self._writing() as connection:
-            work = self._work(self._find(connection, name))
+            digest = self._find(connection, name)["sha256"]
+            connection.execute(sql.delete(_TAGS).where(_TAGS.c.sha256 == digest))
+            for tag in wanted:
+                connection.execute(sql.insert(_TAGS).values(sha256=digest, name=tag))
+            return self._work(connection.execute(_WHOLE.where(_WORKS.c.sha256 == digest)).mappings().one())
+
+    def tags(self) -> dict[str, int]:
+        """Every tag, with how many works have it; those in the trash are not counted."""
+        query = (
+            sql.select(_TAGS.c.name, sql.func.count())
+            .join_from(_TAGS, _WORKS, _TAGS.c.sha256 == _WORKS.c.sha256)
+            .where(_WORKS.c.trashed.is_(None))
+            .group_by(_TAGS.c.name)
+            .order_by(_TAGS.c.name)
+        )
+        with self._engine.begin() as connection:
+            return {name: int(count) for name, count in connection.execute(query)}
+
+    def discard(self, name: str) -> Work:
+        """Put a work into the trash: no list shows it, and `restore` brings it back. Raises as `get` does."""
+        return self._change(name, trashed=datetime.now(UTC).isoformat(timespec="microseconds"))
+
+    def restore(self, name: str) -> Work:
+        """Take a work out of the trash, with its rating and tags; one that is not in it stays as it is."""
+        return self._change(name, trash=True, trashed=None)
+
+    def trash(self) -> list[Work]:
+        """What lies in the trash, the latest first."""
+        query = _WHOLE.where(_WORKS.c.trashed.is_not(None)).order_by(_WORKS.c.trashed.desc(), _WORKS.c.sha256)
+        with self._engine.begin() as connection:
+            return [self._work(row) for row in connection.execute(query).mappings()]
+
+    def empty_trash(self) -> int:
+        """Remove all that lies in the trash, for good; returns how many works that were."""
+        return len([self.remove(work.sha256) for work in self.trash()])
+
+    def remove(self, name: str) -> Work:
+        """Takes a work off the shelf or out of the trash, with its files; returns what it was. Raises as `get` does."""
+        with self._writing() as connection:
+            work = self._work(self._find(connection, name, trash=True))
             connection.execute(sql.delete(_WORKS).where(_WORKS.c.sha256 == work.sha256))
         with self._writing() as connection:  # the row is gone for good; now the files, unless they were added again
             if connection.execute(sql.select(_WORKS).where(_WORKS.c.sha256 == work.sha256)).first() is None:
@@ -176,6 +265,12 @@ class Shelf:
                     if path is not None:
                         path.unlink(missing_ok=True)
         return work
+
+    def _change(self, name: str, *, trash: bool = False, **values: Any) -> Work:
+        with self._writing() as connection:
+            digest = self._find(connection, name, trash=trash)["sha256"]
+            connection.execute(sql.update(_WORKS).where(_WORKS.c.sha256 == digest).values(**values))
+            return self._work(connection.execute(_WHOLE.where(_WORKS.c.sha256 == digest)).mappings().one())
 
     def sweep(self, older_than_s: float = ORPHAN_AGE_S) -> int:
         """Removes files that no row names and unfinished ones, if older than `older_than_s`; returns how many."""
@@ -192,14 +287,16 @@ class Shelf:
                         removed += 1
         return removed
 
-    def _find(self, connection: sql.Connection, name: str) -> Any:
+    def _find(self, connection: sql.Connection, name: str, *, trash: bool = False) -> Any:
+        """The row that a name stands for; `trash`: those in the trash as well."""
         wanted = name.strip().lower()
         if not wanted:
             raise BadRequest("the name of a work is empty; see: danqing gallery")
-        exact = connection.execute(sql.select(_WORKS).where(_WORKS.c.id == wanted)).mappings().first()
+        whole = _WHOLE if trash else _WHOLE.where(_WORKS.c.trashed.is_(None))
+        exact = connection.execute(whole.where(_WORKS.c.id == wanted)).mappings().first()
         if exact is not None:  # an id stays good even when a later work's name begins with it
             return exact
-        latest = sql.select(_WORKS).order_by(_WORKS.c.created.desc())
+        latest = whole.order_by(_WORKS.c.created.desc())
         matching = latest.where(_WORKS.c.sha256.startswith(wanted, autoescape=True)).limit(5)
         rows = connection.execute(matching).mappings().all()
         if not rows:
@@ -225,6 +322,9 @@ class Shelf:
             provenance=Provenance.from_json(row["provenance"]),
             path=self._place("files", digest, row["suffix"]),
             preview=self._place("previews", digest, ".webp") if row["media"] in ("picture", "video") else None,
+            rating=row["rating"],
+            tags=tuple(sorted(json.loads(row["tags"]))),
+            trashed=datetime.fromisoformat(row["trashed"]) if row["trashed"] else None,
         )
 
     def _place(self, kind: str, digest: str, suffix: str) -> Path:
@@ -292,6 +392,33 @@ def _begin(connection: sql.Connection) -> None:
     # write lock first makes it wait instead.
     write = connection.get_execution_options().get("write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _narrowed(
+    query: Any, *, verb: str | None, search: str | None, media: str | None, tag: str | None, rating: int
+) -> Any:
+    """A query over the works, without the trash, narrowed by what is given."""
+    query = query.where(_WORKS.c.trashed.is_(None))
+    for column, wanted in ((_WORKS.c.verb, verb), (_WORKS.c.media, media)):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    if tag is not None:
+        query = query.where(_WORKS.c.sha256.in_(sql.select(_TAGS.c.sha256).where(_TAGS.c.name == _tag(tag))))
+    if rating > 0:
+        query = query.where(_WORKS.c.rating >= rating)
+    if search:
+        tagged = sql.select(_TAGS.c.sha256).where(_TAGS.c.name.icontains(search, autoescape=True))
+        found = (column.icontains(search, autoescape=True) for column in (_WORKS.c.title, _WORKS.c.provenance))
+        query = query.where(sql.or_(*found, _WORKS.c.sha256.in_(tagged)))
+    return query
+
+
+def _tag(given: str) -> str:
+    """A tag as it is kept: one line, its spaces single. Raises BadRequest."""
+    tag = " ".join(str(given).split())
+    if not tag or len(tag) > LONGEST_TAG or not tag.isprintable():
+        raise BadRequest(f"tag {str(given)[:80]!r} is none; a tag is 1 to {LONGEST_TAG} characters on one line")
+    return tag
 
 
 def _short_name(connection: sql.Connection, digest: str) -> str:

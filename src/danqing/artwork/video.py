@@ -1,10 +1,10 @@
 """Moving pictures: frames written as .mp4 (H.264) or .gif, with all that we say about them inside.
 
 MP4: H.264 through PyAV, 4:2:0, colours coded and tagged as BT.709 with sRGB's transfer, the index before the pictures
-so that a browser begins at once; provenance as XMP in a `uuid` box. GIF: Pillow, 256 colours a frame, shown round and
-round; provenance as XMP in an application extension (XMP specification, part 3). As a picture (.png …) a video is a
-strip of its stills. The same frames and provenance give the same bytes. The library and why:
-docs/decisions/0012-video.md.
+so that a browser begins at once; sound, where there is some, as AAC; provenance as XMP in a `uuid` box. GIF: Pillow,
+256 colours a frame, shown round and round; provenance as XMP in an application extension (XMP specification, part 3).
+As a picture (.png …) a video is a strip of its stills. The same frames and provenance give the same bytes. The library
+and why: docs/decisions/0012-video.md.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from danqing.artwork import files, image, sheet
+from danqing.artwork import audio, files, image, sheet
 from danqing.artwork.image import Picture
 from danqing.artwork.provenance import Provenance, from_xmp, to_xmp
 from danqing.errors import BadRequest
@@ -28,6 +28,8 @@ from danqing.errors import BadRequest
 SUFFIXES = (".mp4", ".gif")
 FASTEST = 50  # frames a second; GIF knows hundredths of a second, and players take 1 for 10
 MOST_BYTES = 2 * 2**30  # of frames in memory: 3 minutes of 512 px at 15 frames a second
+SOUND_BITS = 192_000  # a second
+AAC_FRAME = 1024  # samples
 QUALITY = 16  # x264's constant rate factor; 18 is called visually lossless, and small pictures are looked at closely
 
 _BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # the type of an MP4's XMP box
@@ -42,6 +44,7 @@ class Video:
     frames: NDArray[np.uint8]  # (N, H, W, 3) sRGB
     fps: int  # frames a second
     stills: tuple[int, ...] = (0,)  # numbers of the frames that a strip shows
+    sound: NDArray[np.float32] | None = None  # (T, 2) in [-1, 1] at `audio.RATE`; a GIF has none
 
     def __post_init__(self) -> None:
         if self.frames.ndim != 4 or self.frames.shape[3] != 3 or 0 in self.frames.shape:
@@ -50,6 +53,8 @@ class Video:
             raise BadRequest(f"a video's frames are uint8, not {self.frames.dtype}")
         if not 1 <= self.fps <= FASTEST:
             raise BadRequest(f"a video has 1 to {FASTEST} frames a second, not {self.fps}")
+        if self.sound is not None and (self.sound.ndim != 2 or self.sound.shape[1] != 2 or not len(self.sound)):
+            raise BadRequest(f"a video's sound has the shape (T, 2), not {self.sound.shape}")
         if not self.stills or not all(0 <= number < len(self.frames) for number in self.stills):
             raise BadRequest(f"a video's stills are numbers of its {len(self.frames)} frames, not {self.stills}")
 
@@ -130,6 +135,7 @@ def _xmp_box(data: bytes) -> bytes | None:
 def _mp4(video: Video, provenance: Provenance | None, title: str) -> bytes:
     import av  # 0.2 s, and only films need it
 
+    has_sound = video.sound is not None
     height, width = video.height + video.height % 2, video.width + video.width % 2  # 4:2:0 has a colour for 2×2 pixels
     with tempfile.TemporaryDirectory() as folder:  # the muxer goes back in its file to put the index first
         path = Path(folder) / "video.mp4"
@@ -142,6 +148,7 @@ def _mp4(video: Video, provenance: Provenance | None, title: str) -> bytes:
             stream = cast(Any, container.add_stream("libx264", rate=video.fps))
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.options = {"crf": str(QUALITY), "preset": "medium"}
+            voice = cast(Any, container.add_stream("aac", rate=audio.RATE, layout="stereo")) if has_sound else None
             context = stream.codec_context
             context.thread_count = 1  # with more, the bytes depend on how many
             context.color_primaries, context.color_trc, context.colorspace, context.color_range = 1, 13, 1, 1
@@ -152,11 +159,28 @@ def _mp4(video: Video, provenance: Provenance | None, title: str) -> bytes:
                 frame.pts, frame.time_base = number, Fraction(1, video.fps)
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
+            if voice is not None:
+                _add_sound(container, voice, video)
         data = path.read_bytes()
     if provenance:
         packet = _BOX + to_xmp(provenance)
         data += (8 + len(packet)).to_bytes(4, "big") + b"uuid" + packet
     return data
+
+
+def _add_sound(container: Any, stream: Any, video: Video) -> None:
+    """Samples as AAC, no longer than the pictures."""
+    import av
+
+    stream.bit_rate = SOUND_BITS
+    assert video.sound is not None
+    samples = video.sound[: round(len(video.frames) * audio.RATE / video.fps)]
+    for place in range(0, len(samples), AAC_FRAME):
+        planes = np.ascontiguousarray(samples[place : place + AAC_FRAME].T)
+        frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts, frame.time_base = audio.RATE, place, Fraction(1, audio.RATE)
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode())
 
 
 def _gif(video: Video, provenance: Provenance | None) -> bytes:

@@ -1,1 +1,1 @@
-"""People come in here: the command line and, later, the web."""
+"""People come in here: the command line and the web."""

@@ -26,7 +26,7 @@ from typer.exceptions import TyperException
 from danqing import arts
 from danqing.arts import Flag
 from danqing.errors import BadRequest, Cancelled, DanqingError
-from danqing.interfaces import _stop, _training
+from danqing.interfaces import _evolve, _lessons, _serve, _stop, _training
 from danqing.interfaces._verbs import Voice, app, print_json, table, verb
 
 
@@ -385,6 +385,9 @@ def doctor(voice: Voice) -> None:
 # --- one's own models -------------------------------------------------------------------------------------------------
 
 _training.register()
+_lessons.register()
+_evolve.register()
+_serve.register()
 
 
 # --- the frame --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,280 @@
+// Drives the studio's real page in Chromium, one scenario a run: `node drive.mjs WEB URL CHROMIUM SCENARIO`. What it
+// finds it prints as one JSON object; a check that fails ends it with an error. Run by test_page.py.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+const [web, base, chromium, scenario] = process.argv.slice(2);
+const playwright = createRequire(join(web, "package.json"))("playwright-core");
+const browser = await playwright.chromium.launch({ executablePath: chromium, args: ["--no-sandbox", "--disable-gpu"] });
+const WAIT = 120_000;
+const complaints = [];
+const strangers = [];
+
+async function opened(options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, locale: "en-GB", ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(WAIT);
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("console", (message) => {
+    if (message.type() === "error") complaints.push(message.text());
+  });
+  page.on("request", (request) => {
+    if (!/^(blob|data):/.test(request.url()) && new URL(request.url()).origin !== new URL(base).origin) strangers.push(request.url());
+  });
+  return page;
+}
+
+const room = (page, name) => page.goto(`${base}#/${name}`);
+const api = (page, path) => page.evaluate((where) => fetch(where).then((answer) => answer.json()), path);
+const art = (page, title) => page.locator(".choose button", { has: page.locator(`strong:text-is("${title}")`) }).click();
+
+/** A poem is the quickest work to ask for. */
+async function write(page, topic) {
+  await art(page, "Write");
+  await page.locator("[data-field=form] input").fill("五绝");
+  await page.locator("[data-field=topic] textarea").fill(topic);
+  await page.locator("button.main").click();
+}
+
+const scenarios = {
+  async "a-work-survives-a-refresh"() {
+    const page = await opened();
+    await room(page, "create");
+    await art(page, "Paint");
+    await page.locator("[data-field=prompt] textarea").fill("a quiet lake, two boats");
+    await page.locator("form summary").click();
+    await page.locator("[data-field=size] input").fill("128");
+    await page.locator("[data-field=seed] input").fill("7");
+    await page.keyboard.press("Control+Enter");
+    await page.locator(".going, article.work").first().waitFor();
+    await page.reload();
+    assert.equal(await page.locator("[data-field=prompt] textarea").inputValue(), "a quiet lake, two boats");
+    await page.locator("article.work img").waitFor();
+    const { works } = await api(page, "/api/works");
+    assert.equal(works.length, 1);
+    assert.equal(works[0].seed, 7);
+    await page.locator("article.work summary").click();
+    assert.match(await page.locator("article.work dl").innerText(), /a quiet lake, two boats[\s\S]*128[\s\S]*7/);
+    return { works: works.length };
+  },
+
+  async "nothing-typed-is-overwritten"() {
+    const page = await opened();
+    await room(page, "create");
+    await write(page, "秋月");
+    await page.locator("article.work .poem").waitFor();
+    await page.locator("[data-field=topic] textarea").fill("a thought in the making");
+    await page.getByRole("button", { name: "Make again" }).click();
+    await page.locator(".slip").nth(1).waitFor();
+    assert.equal(await page.locator("[data-field=topic] textarea").inputValue(), "秋月");
+    assert.notEqual(await page.locator("[data-field=seed] input").inputValue(), "");
+    await page.locator(".slip").first().getByRole("tab").click();
+    assert.equal(await page.locator("[data-field=topic] textarea").inputValue(), "a thought in the making");
+    await page.getByRole("button", { name: "Vary" }).click();
+    await page.locator(".slip").nth(2).waitFor();
+    await page.locator("article.work .poem").waitFor();
+    const { works } = await api(page, "/api/works?verb=write");
+    assert.equal(works.length, 2);
+    assert.notEqual(works[0].seed, works[1].seed);
+    await page.locator(".slip").nth(2).locator(".shut").click();
+    await page.getByRole("button", { name: "Undo" }).click();
+    assert.equal(await page.locator(".slip").count(), 3);
+    return {};
+  },
+
+  async "a-job-can-be-stopped-and-tried-again"() {
+    const page = await opened();
+    await room(page, "create");
+    await art(page, "Paint");
+    await page.locator("[data-field=prompt] textarea").fill("mountains");
+    await page.locator("form summary").click();
+    await page.locator("[data-field=size] input").fill("2048");
+    await page.locator("button.main").click();
+    await page.locator(".going button", { hasText: "Stop" }).click();
+    await page.locator('.made [data-state="cancelled"]').waitFor();
+    await page.keyboard.press("Escape");
+    await page.locator("h1").first().click();
+    await page.keyboard.press("q");
+    const drawer = page.locator("dialog[open]");
+    await drawer.getByRole("button", { name: "Try again" }).click();
+    await drawer.getByRole("button", { name: /Stop|Take out/ }).first().click();
+    await drawer.getByRole("button", { name: "Clear finished" }).waitFor();
+    await page.waitForFunction(() => fetch("/api/jobs").then((answer) => answer.json()).then(({ jobs }) => jobs.every((job) => job.state === "cancelled")));
+    await drawer.getByRole("button", { name: "Clear finished" }).click();
+    await page.waitForFunction(() => fetch("/api/jobs").then((answer) => answer.json()).then(({ jobs }) => !jobs.length));
+    await page.keyboard.press("Escape");
+    await drawer.waitFor({ state: "detached" });
+    return {};
+  },
+
+  async "jobs-that-wait-can-change-places"() {
+    const page = await opened();
+    await room(page, "gallery");
+    const ids = await page.evaluate(async () => {
+      const ids = [];
+      for (const prompt of ["first", "second", "third"]) {
+        const body = JSON.stringify({ verb: "paint", request: { prompt: `a ${prompt} mountain`, size: 2048 } });
+        const answer = await fetch("/api/jobs", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+        ids.push((await answer.json()).id);
+      }
+      return ids;
+    });
+    await page.locator("button.jobs").click();
+    const drawer = page.locator("dialog[open]");
+    await drawer.locator("li.waits").nth(1).getByRole("button", { name: "Earlier" }).click();
+    await page.waitForFunction((id) => fetch(`/api/jobs/${id}`).then((answer) => answer.json()).then((job) => job.position === 1), ids[2]);
+    assert.match(await drawer.locator("li.waits").first().innerText(), /third/);
+    for (const id of ids.toReversed()) await page.evaluate((one) => fetch(`/api/jobs/${one}/cancel`, { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" }), id);
+    await page.waitForFunction(() => fetch("/api/jobs").then((answer) => answer.json()).then(({ jobs }) => jobs.every((job) => job.ended)));
+    return {};
+  },
+
+  async "a-photo-is-brought-restyled-and-compared"() {
+    const page = await opened();
+    await room(page, "create");
+    await art(page, "Restyle");
+    await page.locator("[data-field=photo] input[type=file]").setInputFiles(join(web, "..", "docs", "images", "photo.jpg"));
+    await page.locator("[data-field=photo] .name", { hasText: "photo.jpg" }).waitFor();
+    await page.locator("[data-field=styles] .grid button").first().click();
+    await page.reload();
+    await page.locator("[data-field=photo] .name", { hasText: "photo.jpg" }).waitFor();
+    assert.equal(await page.locator("[data-field=styles] [aria-pressed=true]").count(), 1);
+    await page.locator("form summary").click();
+    await page.locator("[data-field=method] label", { hasText: "Fast" }).click();
+    await page.locator("[data-field=size] input").fill("128");
+    await page.locator("button.main").click();
+    await page.locator("article.work img").waitFor();
+    await page.getByRole("button", { name: "Compare with its input" }).click();
+    const line = page.locator(".compare input");
+    await line.focus();
+    for (let times = 0; times < 20; times++) await page.keyboard.press("ArrowLeft");
+    assert.equal(await page.locator(".compare .over").evaluate((image) => getComputedStyle(image).clipPath), "inset(0px 60% 0px 0px)");
+    await page.getByRole("button", { name: "Use as input" }).click();
+    await page.getByRole("button", { name: "Translate it" }).click();
+    await page.locator(".slip").nth(1).waitFor();
+    await page.locator("[data-field=image] img").waitFor();
+    return {};
+  },
+
+  async "the-gallery-keeps-and-gives-back"() {
+    const page = await opened();
+    await room(page, "create");
+    await write(page, "春江");
+    await page.locator("article.work .poem").waitFor();
+    await page.locator("article.work .stars").focus();
+    await page.keyboard.press("4");
+    await page.locator(".boards input").fill("spring");
+    await page.keyboard.press("Enter");
+    await page.locator(".tag", { hasText: "spring" }).waitFor();
+    await room(page, "gallery");
+    await page.locator("aside button", { hasText: "spring" }).click();
+    await page.locator("[data-tile]").first().focus();
+    await page.keyboard.press("Delete");
+    await page.getByRole("button", { name: "Undo" }).waitFor();
+    await page.locator("[data-tile]").first().waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.locator("[data-tile]").first().waitFor();
+    const { works } = await api(page, "/api/works?tag=spring&rating=4");
+    assert.equal(works.length, 1);
+    await page.locator("aside button", { hasText: "All works" }).click();
+    await page.locator("[data-tile]").nth(1).waitFor();
+    await page.locator("[data-tile]").first().focus();
+    await page.keyboard.press("ArrowRight");
+    const second = await page.locator("[data-tile]").nth(1).getAttribute("data-tile");
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.tile), second);
+    await page.keyboard.press("Enter");
+    await page.locator("dialog[open] article.work").waitFor();
+    await page.keyboard.press("Escape");
+    await page.locator("dialog[open]").waitFor({ state: "detached" });
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.tile), second);
+    await page.keyboard.press("x");
+    const download = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Export as zip" }).click();
+    assert.equal((await download).suggestedFilename(), "danqing.zip");
+    return {};
+  },
+
+  async "both-languages-are-whole"() {
+    const page = await opened({ locale: "zh-CN" });
+    await room(page, "create");
+    await page.locator(".choose button").first().waitFor();
+    assert.equal(await page.evaluate(() => document.documentElement.lang), "zh-CN");
+    const english = {};
+    const look = async (name) => {
+      const words = await page.evaluate(() => {
+        const works = document.querySelector(".gallery .wall"); // titles of works are in whatever language they were made in
+        if (works) works.style.display = "none";
+        const named = [...document.querySelectorAll("[aria-label], [title], [placeholder]")].filter((one) => !works?.contains(one));
+        const told = [document.body.innerText, ...named.flatMap((one) => [one.ariaLabel ?? "", one.title, one.placeholder ?? ""])];
+        return told.join("\n").match(/\b[a-z]{3,}(?: [a-z]{2,}){2,}/g) ?? [];
+      });
+      const own = words.filter((word) => !word.includes("quiet harbour"));
+      if (own.length) english[name] = own;
+    };
+    await look("create");
+    const arts = await page.locator(".choose button").count();
+    for (let index = 0; index < arts; index++) {
+      await page.locator(".choose button").nth(index).click();
+      await page.locator("form summary").first().click().catch(() => undefined);
+      await look(`create ${index}`);
+      await page.getByRole("button", { name: "换一种" }).click();
+    }
+    for (const name of ["gallery"]) {
+      await room(page, name);
+      await page.waitForTimeout(600);
+      await look(name);
+    }
+    assert.deepEqual(english, {});
+    await page.locator(".tools button", { hasText: "EN" }).click();
+    assert.equal(await page.locator("nav a[aria-current]").innerText(), "Gallery");
+    await page.reload();
+    assert.equal(await page.locator("nav a[aria-current]").innerText(), "Gallery");
+    return { arts };
+  },
+
+  async "every-room-opens-at-phone-width"() {
+    const page = await opened({ viewport: { width: 390, height: 844 }, colorScheme: "dark", reducedMotion: "reduce" });
+    await room(page, "create");
+    await page.locator(".choose button").first().waitFor();
+    const rooms = await page.locator("nav a").evaluateAll((links) => links.map((link) => link.getAttribute("href").slice(2)));
+    const wide = [];
+    for (const name of rooms) {
+      await room(page, name);
+      await page.locator("main > :not(.wait)").first().waitFor();
+      await page.waitForTimeout(500);
+      assert.equal(await page.locator("main > .fault").count(), 0, name);
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (over > 1) wide.push(`${name}: ${over} px too wide`);
+    }
+    assert.deepEqual(wide, []);
+    return { rooms };
+  },
+
+  async "the-page-is-light-and-quick"() {
+    const page = await opened();
+    const cdp = await page.context().newCDPSession(page);
+    await cdp.send("Network.enable");
+    let bytes = 0;
+    cdp.on("Network.loadingFinished", (event) => (bytes += event.encodedDataLength));
+    const begun = Date.now();
+    await page.goto(base);
+    await page.locator(".choose button").first().waitFor();
+    const shown = Date.now() - begun;
+    const timing = await page.evaluate(() => {
+      const [navigation] = performance.getEntriesByType("navigation");
+      return { interactive: Math.round(navigation.domInteractive), loaded: Math.round(navigation.loadEventEnd) };
+    });
+    const files = await page.evaluate(() => performance.getEntriesByType("resource").filter((one) => !one.name.includes("/api/")).map((one) => [new URL(one.name).pathname, one.decodedBodySize]));
+    return { shown, ...timing, transferred: bytes, files };
+  },
+};
+
+try {
+  const found = await scenarios[scenario]();
+  assert.deepEqual(strangers, [], "requests that leave the machine");
+  assert.deepEqual(complaints, [], "what the browser complains of");
+  console.log(JSON.stringify(found));
+} finally {
+  await browser.close();
+}

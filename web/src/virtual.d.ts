@@ -1,0 +1,3 @@
+declare module "virtual:rooms" {
+  export const rooms: { name: string; order: number; icon: string; title: { en: string; zh: string } }[];
+}
