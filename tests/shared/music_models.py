@@ -13,7 +13,7 @@ from danqing.encode import melodies, tunes
 from danqing.encode.melodies import Line
 from danqing.encode.origins import Filter
 from danqing.techniques import chorale, music_vae, sequence
-from danqing.training import music, phrases, piano
+from danqing.training import jazz, music, phrases, piano, pop
 
 CARD = """name = "{name}"
 purpose = "a model of the tests"
@@ -58,7 +58,9 @@ def catalog(root: Path) -> Catalog:
         torch.nn.init.normal_(net.output, std=0.3)
         music.save(root / "weights" / f"{name}.safetensors", net, "float32")
         card(root, name)
-    for name, words in (("folk", tunes.VOCABULARY), ("piano", piano.vocabulary())):
+    for name, words in (
+        ("folk", tunes.VOCABULARY), ("piano", piano.vocabulary()), ("pop", pop.vocabulary()), ("jazz", jazz.vocabulary())
+    ):  # fmt: skip
         config = sequence.Config(len(words), width=16, depth=1, heads=2, context=512)
         header = {
             "architecture": "sequence",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CHORALE, ORDERLESS, FOLK, KNOWN = "chorale", "chorale_orderless", "folk", "tune_origins"  # names in the catalog
 PHRASES = "phrases"
 TUNED = "chorale_tuned"  # the same network as CHORALE, which breaks fewer rules: for new pieces, where it is installed
-PIANO = "piano"
+PIANO, POP, JAZZ = "piano", "pop", "jazz"
 ROUNDS = 4  # times that a piece is drawn again before it is given up
 # Keys that a piece may be in where nobody says: (tonic, mode), those that singers and fiddlers like.
 USUAL = {

@@ -4,7 +4,7 @@ Beats by dynamic programming over onsets, after Ellis 2007, "Beat Tracking by Dy
 tempo is given; in jazz the second of two eighths comes late, so a beat is also worth the onset two thirds of a beat
 after it, and less for one that comes a third after it: the longer of two eighths begins the beat. Inside a beat notes
 go to two eighths, whose second is expected where this musician plays it, to a triplet or to sixteenths, whichever lies
-nearest. Written eighths are even; `swung` delays them again.
+nearest. Written eighths are even; a score's `swing` delays them again.
 """
 
 from __future__ import annotations
@@ -147,15 +147,3 @@ def _steps(inside: Sequence[float], late: float) -> list[int]:
         if best is None or error < best[0]:
             best = (error, [grid[i] for i in chosen])
     return best[1] if best else [max(0, min(STEPS - 1, round(one * STEPS))) for one in inside]
-
-
-def swung(steps: int, late: float) -> float:
-    """When a written place is played, in beats: within each beat the halves are stretched to `late` and the rest.
-
-    steps: from the beginning; late: of the second eighth, 0.5 to 0.7. Triplets stay as they are.
-    """
-    beat, inside = divmod(steps, STEPS)
-    if inside % 4 == 0:
-        return beat + inside / STEPS
-    half = inside / STEPS * 2
-    return beat + (half * late if half <= 1 else late + (half - 1) * (1 - late))
