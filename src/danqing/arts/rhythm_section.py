@@ -19,6 +19,7 @@ from danqing.encode import theory
 PIANO, BASS, DRUMS = Part("Piano", 0), Part("Double bass", 32), Part("Drums", 0, drums=True)
 BEATS = 4
 LOWEST, HIGHEST = 28, 50  # of the bass: E1 to D3
+DEEP = 34  # below it the line goes only where it must
 SHELL = (52, 69)  # lowest and highest note of the piano's chords
 LEADS = (-1, 1, -2, 2, 7)  # semitones from the next root to the note before it
 RIDE, HAT, KICK = 51, 44, 36  # General MIDI
@@ -76,7 +77,7 @@ def _bass(chords: Sequence[Span], beats: int, chance: Callable[[], float]) -> li
     for beat, pitch in sorted(pitches.items()):
         if beat > last:
             break
-        length = Fraction(BEATS) if beat == last else Fraction(9, 10)
+        length = Fraction(BEATS if beat == last else 1)
         notes.append(Note(Fraction(beat), pitch, length, 2, 84 if beat % BEATS == 0 else 78))
     return notes
 
@@ -98,14 +99,14 @@ def _walk(own: Span, root: int, target: int, chance: Callable[[], float]) -> lis
             fits = [p for p in near if p % 12 in wanted and p != line[-1] and p not in line[-2:-1]]
             weighed = [(abs(p - aim) * 0.6 + abs(p - line[-1]) * 0.3, p) for p in fits]
         weighed = weighed or [(0.0, line[-1])]
-        line.append(min((cost + 3 * chance(), pitch) for cost, pitch in weighed)[1])
+        line.append(min((cost + 3 * chance() + max(0, DEEP - pitch), pitch) for cost, pitch in weighed)[1])
     return line[1:]
 
 
 def _near(pitch_class: int, here: int) -> int:
     """The pitch of a class nearest to `here` that the bass likes."""
     options = [p for p in range(LOWEST, HIGHEST - 3) if p % 12 == pitch_class]
-    return min(options, key=lambda pitch: abs(pitch - here) + 0.3 * abs(pitch - 38))
+    return min(options, key=lambda pitch: abs(pitch - here) + 0.6 * abs(pitch - 39))
 
 
 # --- piano ------------------------------------------------------------------------------------------------------------
