@@ -320,8 +320,8 @@ def _check_together(request: Compose) -> None:
     if request.infill is not None and not request.bars_range:
         raise BadRequest("--infill was given without --bars-range A:B, the bars to write anew: --bars-range 5:8")
     if request.chart and request.manner not in CHARTED:
-        given = f"--style {request.style}" if request.style else "no --style"
-        raise BadRequest(f"--chart was given with {given}; charts go with --style {' or '.join(CHARTED)}")
+        style = f"--style {request.style}" if request.style else "no --style"
+        raise BadRequest(f"--chart was given with {style}; charts go with --style {' or '.join(CHARTED)}")
     if request.task == "new":
         return
     if request.chart and request.task == "infill":

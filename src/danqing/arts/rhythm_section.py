@@ -92,7 +92,7 @@ def _walk(own: Span, root: int, target: int, chance: Callable[[], float]) -> lis
         aim = line[-1] + (target - line[-1]) / left
         if left == 1:
             fits = [target + step for step in LEADS if LOWEST <= target + step <= HIGHEST and target + step != line[-1]]
-            weighed = [(abs(p - line[-1]) + (0 if abs(p - target) == 1 or p % 12 in scale else 4), p) for p in fits]
+            weighed = [(abs(p - line[-1]) + (0.0 if abs(p - target) == 1 or p % 12 in scale else 4.0), p) for p in fits]
         else:
             near = range(max(LOWEST, line[-1] - 7), min(HIGHEST, line[-1] + 7) + 1)
             wanted = tones if left == count else scale
