@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import music_models
@@ -58,7 +59,7 @@ def test_a_chart_is_played_as_it_is_written_and_comes_again(cadence: Score):
 
 def test_the_solo_is_one_line_within_its_horn_and_ends_on_the_last_chord(cadence: Score):
     solo = cadence.of(SOLO)
-    assert all(a.end <= b.onset for a, b in zip(solo, solo[1:], strict=False))
+    assert all(a.end <= b.onset for a, b in pairwise(solo))
     reach = next(r for part, r in jazz.HORNS.values() if part == cadence.parts[SOLO])
     assert all(reach[0] <= note.pitch <= reach[1] for note in solo[:-1])
     assert solo[-1].onset == 28
@@ -72,7 +73,7 @@ def test_the_bass_walks_in_quarters_with_each_chords_root_where_it_begins(cadenc
         note = next(note for note in bass if note.onset == chord.onset)
         assert note.pitch % 12 == chord_at(cadence, chord.onset).root
     assert all(rhythm_section.LOWEST <= note.pitch <= rhythm_section.HIGHEST for note in bass)
-    assert all(a.pitch != b.pitch for a, b in zip(bass, bass[1:], strict=False))
+    assert all(a.pitch != b.pitch for a, b in pairwise(bass))
 
 
 def test_the_piano_plays_thirds_and_sevenths(cadence: Score):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import music_models
@@ -58,7 +59,7 @@ def test_a_song_has_its_bars_three_parts_chords_a_form_and_an_ending(works: Work
     assert of_bars(score, 0, 4) == of_bars(score, 4, 8)  # AABA
     assert pianism.ends_at_home(score, Key(F(0), "C"))
     melody = score.of(pop.MELODY)
-    assert all(a.end <= b.onset for a, b in zip(melody, melody[1:], strict=False))
+    assert all(a.end <= b.onset for a, b in pairwise(melody))
 
 
 def test_a_song_is_written_over_the_chords_that_are_given(works: Works):
@@ -73,7 +74,7 @@ def test_a_song_is_gone_on_with_and_nothing_of_it_changes(song: Path, works: Wor
     score = content(works(continue_=song, bars=4)[0])
     assert len(score.bars()) - 1 == 12
     before = scores.read(song)
-    assert {n for n in before.notes} <= set(score.notes)
+    assert set(before.notes) <= set(score.notes)
     assert score.between(F(32), F(48))
 
 

@@ -13,6 +13,7 @@ import torch
 
 from danqing.artwork.music import ZERO, Key, Note, Score, Tempo
 from danqing.artwork.request import Step
+from danqing.encode import melodies
 from danqing.encode.melodies import Known, Line, Passage
 from danqing.errors import DanqingError, Unavailable
 
@@ -142,7 +143,8 @@ class Desk:
         """The longest passage of a melody from `since` on that is one of theirs; None for none."""
         if self.known is None:
             return None
-        return self.known.longest(Line(tuple(note for note in melody if note.onset >= since), bar))
+        line = Line(tuple(note for note in melody if note.onset >= since), bar)
+        return self.known.longest(melodies.evened(line) if self.manner in (POP, JAZZ) else line)
 
     def drawn(self, draw: Callable[[], Sequence[T]], copied: Callable[[T], bool], what: str) -> list[T]:
         """As many works as were asked for, the best of each draw that is no copy and that was not drawn before.

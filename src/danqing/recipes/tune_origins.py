@@ -118,7 +118,8 @@ def _lines(part: str, names: str, root: Path, folder: Path) -> tuple[tuple[Line,
     if part in ("pop", "jazz"):
         load = pop.load if part == "pop" else jazz.load
         sung = load(root, names, folder / f"{part}.npz")
-        return tuple(map(_top, sung.training)), tuple(map(_top, sung.held))
+        sides = [tuple(melodies.evened(_top(piece)) for piece in side) for side in (sung.training, sung.held)]
+        return sides[0], sides[1]
     if part == "piano":
         played = piano.load(root, names, folder / "pieces.npz")
         own = {piece.melody[:40]: piece for piece in reversed(played.training)}
