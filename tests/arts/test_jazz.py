@@ -126,3 +126,13 @@ def test_a_chart_is_read_from_a_file(tmp_path: Path):
     path.write_text("| Dm7 G7 | % |\n| Cmaj7 ||\n")
     assert charts.read(str(path)).bars == (("Dm7", "G7"), ("Dm7", "G7"), ("Cmaj7",))
     assert str(charts.read("| Dm7 | G7 | Cmaj7 |").key) == "C major"
+
+
+def test_notes_on_beats_are_of_the_chords_scale_and_the_line_does_not_jump(cadence: Score):
+    solo = cadence.of(SOLO)[:-1]
+    on_beats = [note for note in solo if note.onset.denominator == 1]
+    assert on_beats
+    for note in on_beats:
+        name = next(c.name for c in reversed(cadence.chords) if c.onset <= note.onset)
+        assert note.pitch % 12 in jazz.stable(name)
+    assert sum(abs(b.pitch - a.pitch) > jazz.LEAP for a, b in pairwise(solo)) <= len(solo) / 10

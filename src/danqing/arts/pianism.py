@@ -47,6 +47,7 @@ class Players:
     chords: bool = False  # whether bars begin with their chords
     guidance: float = 0.0  # toward the label; 0 for a model that has one label
     tokens: int = 100  # of a bar at most, about
+    leap: int = 0  # semitones from one note to the next, for one that plays single notes; 0 for any
     hands: tuple[int, int] = (RIGHT, LEFT)  # whose are the upper and the lower notes of a chord by rule
 
 
@@ -87,6 +88,7 @@ class Place(NamedTuple):
     here: State  # of the grammar
     came: int = 0  # notes of the given melody
     struck: tuple[int, ...] = ()  # pitches, by this hand at this place
+    pitch: int = 0  # the last note; 0 for none
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ class Passage:
     players: Players = PIANIST
     chart: Chart = ()  # of the bars after the first `skipped`; beyond it the model names its chords
     skipped: int = 0
+    tones: Sequence[frozenset[int]] = ()  # pitch classes of notes on the beats, for each half of those bars
+    last: int = 0  # pitch of the note before
     _never: NDArray[np.bool_] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -109,7 +113,7 @@ class Passage:
 
     def start(self) -> Place:
         """See `decoding.Constraint.start`."""
-        return Place(self.begin)
+        return Place(self.begin, pitch=self.last)
 
     def finished(self, state: Place) -> bool:
         """See `decoding.Constraint.finished`."""
@@ -120,8 +124,8 @@ class Passage:
         before, here = state.here, self.grammar.advance(state.here, token)
         if before.last == "note":
             came = self.given and before.part == RIGHT
-            return Place(here, state.came + came, (*state.struck, before.pitch))
-        return Place(here, state.came, () if here.last != "note" else state.struck)
+            return Place(here, state.came + came, (*state.struck, before.pitch), before.pitch)
+        return Place(here, state.came, () if here.last != "note" else state.struck, state.pitch)
 
     def allowed(self, state: Place) -> NDArray[np.bool_]:
         """See `decoding.Constraint.allowed`."""
@@ -136,11 +140,27 @@ class Passage:
             low, high = players.ranges[part]
             mask[events.note_token(events.LOW) : events.note_token(low)] = False
             mask[events.note_token(high) + 1 : events.note_token(events.HIGH) + 1] = False
+        if here.last == "at" and not self.given:
+            self._in_line(state, mask)
         if state.struck and here.last == "for":
             full = len(state.struck) >= players.fingers[part]
             most = events.LOW - 1 if full else min(events.HIGH, min(state.struck) + players.spans[part])
             mask[events.note_token(most) + 1 : events.note_token(events.HIGH) + 1] = False
         return mask
+
+    def _in_line(self, state: Place, mask: NDArray[np.bool_]) -> None:
+        """Where a place begins: no leap beyond what the player likes, on beats the tones given; where any are left."""
+        here, first, leap = state.here, events.note_token(events.LOW), self.players.leap
+        pitches = np.arange(events.LOW, events.HIGH + 1)
+        notes = mask[first : first + len(pitches)]
+        bar = here.bars - 1 - self.skipped
+        half = events.HALVES * bar + here.step * events.HALVES // events.bar_steps(here.metre)
+        if here.step % STEPS == 0 and 0 <= half < len(self.tones):
+            fits = notes & np.isin(pitches % 12, list(self.tones[half]))
+            notes &= fits if fits.any() else True
+        if leap and state.pitch:
+            fits = notes & (abs(pitches - state.pitch) <= leap)
+            notes &= fits if fits.any() else True
 
     def _with_chords(self, here: State, mask: NDArray[np.bool_]) -> None:
         """The chord of the chart, where one is due."""
@@ -186,6 +206,7 @@ class Writer:
     page: Page
     name: str = composers.PIANO  # of the model in the catalog
     silent_bars: int = 0  # in a row that new music may have
+    on_beats: Callable[[str], frozenset[int]] | None = None  # pitch classes that stand on beats over a chord of a chart
     opening: bool = True  # whether the first bars are told that they open a piece
 
     def passages(
@@ -221,8 +242,19 @@ class Writer:
         fixed = tuple(
             replace(note, bar=len(window) + number) for number, own in enumerate(melody or ()) for note in own
         )
+        tones = [self.on_beats(events.chord_name(chord)) for bar in chart for chord in bar] if self.on_beats else ()
+        pitches = [value for own in window for token in own for kind, value in [kind_of(token)] if kind == "note"]
         rules = Passage(
-            grammar, state, len(window) + count, fixed, melody is not None, players, tuple(chart), len(window)
+            grammar,
+            state,
+            len(window) + count,
+            fixed,
+            melody is not None,
+            players,
+            tuple(chart),
+            len(window),
+            tones,
+            pitches[-1] if pitches else 0,
         )
         limit = players.tokens * count
         tell = self.desk.step(stage)
