@@ -54,7 +54,7 @@ class Config:
 def train(config: Any, root: Path, run: Run, on_step: OnStep) -> dict[str, float]:
     """Train and save. Returns what `evaluate` returns."""
     book = jazz.load(root, config.files, run.folder / "pieces.npz")
-    return piano.taught(config, book, jazz.vocabulary(), run, on_step) | _without(run, book)
+    return piano.taught(config, book, jazz.vocabulary(), run, on_step, _without)
 
 
 def evaluate(run: Run, root: Path) -> dict[str, float]:
