@@ -8,7 +8,8 @@ jsb         nats of a note of `chorale` on the official test part (grid of sixte
             quarter-note protocol (88 keys), by a network that is trained for it here: see music_frames.py.
 style       for each style that can be asked for: how far pieces that are made overlap with held-out real ones in
             pitch classes, intervals, durations and onsets (MGEval, see music_measures.py) beside real against real;
-            scale consistency, self-similarity, the longest row of moves that is in the training part.
+            scale consistency, self-similarity, the longest row of moves that is in the training part. Of jazz the
+            solo alone, in pop the melody, the bridge and the piano.
 classifier  a classifier of seven composers by the traits of 16 bars (appraisal.traits), which learned from real pieces
             alone: how often it is right about works it never heard, and about pieces made for a composer.
 harmonise   held-out chorale melodies set for four voices: rules broken in a bar, beside Bach's own settings.
@@ -97,7 +98,7 @@ def _installed() -> set[str]:
 def style(bench: Bench) -> dict[str, object]:
     """See the top of the file."""
     found: dict[str, object] = {}
-    for name in ("chorale", "folk", *ARCHIVES):
+    for name in ("chorale", "folk", *music_pieces.SUNG, *ARCHIVES):
         if name == "bach":  # the chorales
             continue
         try:

@@ -21,7 +21,7 @@ from danqing.catalog import styles
 from danqing.compute import device
 from danqing.encode import notes, tunes
 from danqing.errors import DanqingError, InvalidMedia, Unavailable
-from danqing.training import folk, music
+from danqing.training import folk, music, repertoire
 
 ARCHIVES = {  # composer → archives of **kern
     "bach": ("bach-kern",),
@@ -32,6 +32,7 @@ ARCHIVES = {  # composer → archives of **kern
     "scarlatti": ("scarlatti-kern",),
     "joplin": ("joplin-kern",),
 }
+SUNG = ("pop", "jazz")  # styles whose collections are one archive each, read as their recipes read them
 BARS = 16  # of a piece that is made, and of an excerpt
 LEAST = 8  # bars of a piece that is looked at
 
@@ -74,6 +75,10 @@ class Data:
         if style == "folk":
             book = folk.Tunes.load(self.folk, self.folk_files)
             return Real(tuple(map(tunes.to_score, book.training)), tuple(map(tunes.to_score, book.held)))
+        if style in SUNG:
+            recipe, reader = (importlib.import_module(f"danqing.{name}.{style}") for name in ("recipes", "training"))
+            book = reader.load(self.root, recipe.Config().files, self.keep / f"{style}.npz")
+            return Real(tuple(map(repertoire.to_score, book.training)), tuple(map(repertoire.to_score, book.held)))
         held = self._held_piano.get(style)
         if style not in ARCHIVES or held is None:
             raise Unavailable(f"no recipe here says which pieces of {style!r} are held out")
@@ -152,5 +157,5 @@ def _made(style: str, count: int) -> tuple[Score, ...]:
         except DanqingError:  # every draft was a copy, and said so: there is no such piece
             continue
         assert isinstance(content, Score)
-        found.append(content)
+        found.append(content.with_notes(content.of(0)) if style == "jazz" else content)
     return tuple(found)

@@ -30,6 +30,8 @@ ASKED = {
     "haydn": "--style haydn --bars 12",
     "scarlatti": "--style scarlatti --bars 12",
     "joplin": "--style joplin --bars 12",
+    "pop": "--style pop --bars 16",
+    "jazz": "--style jazz --bars 12",
 }
 COUNT = 10
 COLUMNS = 2

@@ -105,10 +105,11 @@ def test_every_walk_through_the_grammar_ends_and_decodes(metre, parts):
 
 
 def test_controls_stand_beside_the_tokens_and_mean_nothing_to_a_score():
-    vocabulary = events.vocabulary(("<bach>",))
-    assert len(vocabulary) == SIZE + 1
+    vocabulary = events.vocabulary(("<bach>",), chords=True)
+    assert len(vocabulary) == SIZE + events.CHORDS + 1
     token = vocabulary.id("<bach>")
     assert events.kind_of(token)[0] == "control"
+    assert events.to_score([events.vocabulary(("<bach>",)).id("<bach>"), *events.from_score(piece())]).chords == ()
     assert events.to_score([token, *events.from_score(piece())], piece().parts) == piece()
 
 

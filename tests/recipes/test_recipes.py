@@ -6,6 +6,7 @@ import signal
 import time
 import zipfile
 
+import jazz_solos
 import numpy as np
 import pop_songs
 import pytest
@@ -133,13 +134,21 @@ def hits(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def solos(tmp_path_factory):
+    """Invented solos as the Weimar Jazz Database has them: tables of notes in seconds."""
+    folder = tmp_path_factory.mktemp("solos")
+    jazz_solos.write(folder / "solos.zip", 10)
+    return folder
+
+
 @pytest.fixture
 def material(name, request):
     """Data that the recipe can be trained on."""
     kind = {"story": "stories"} | dict.fromkeys(("poet", "poet_lstm", "reviser", "origins"), "poems")
     kind |= dict.fromkeys(("chorale", "chorale_orderless", "chorale_tuned", "tune_origins"), "grids")
     kind |= dict.fromkeys(("phrases", "pianoroll_gan"), "grids")
-    kind |= {"piano": "kern", "pop": "hits"}
+    kind |= {"piano": "kern", "pop": "hits", "jazz": "solos"}
     kind |= dict.fromkeys(("folk", "folk_lstm", "folk_tuned"), "songs")
     return request.getfixturevalue(kind.get(name, "pictures"))
 

@@ -13,7 +13,7 @@ from danqing.encode import melodies, tunes
 from danqing.encode.melodies import Line
 from danqing.encode.origins import Filter
 from danqing.techniques import chorale, music_vae, sequence
-from danqing.training import music, phrases, piano
+from danqing.training import jazz, music, phrases, piano, pop
 
 CARD = """name = "{name}"
 purpose = "a model of the tests"
@@ -47,7 +47,7 @@ def card(root: Path, name: str) -> None:
 
 
 def catalog(root: Path) -> Catalog:
-    """chorale, chorale_orderless, folk, phrases, piano and the filter of FAMOUS."""
+    """chorale, chorale_orderless, folk, phrases, piano, pop, jazz and the filters of FAMOUS."""
     import dataclasses
 
     for folder in ("cards", "weights"):
@@ -58,7 +58,12 @@ def catalog(root: Path) -> Catalog:
         torch.nn.init.normal_(net.output, std=0.3)
         music.save(root / "weights" / f"{name}.safetensors", net, "float32")
         card(root, name)
-    for name, words in (("folk", tunes.VOCABULARY), ("piano", piano.vocabulary())):
+    for name, words in (
+        ("folk", tunes.VOCABULARY),
+        ("piano", piano.vocabulary()),
+        ("pop", pop.vocabulary()),
+        ("jazz", jazz.vocabulary()),
+    ):
         config = sequence.Config(len(words), width=16, depth=1, heads=2, context=512)
         header = {
             "architecture": "sequence",
@@ -74,8 +79,8 @@ def catalog(root: Path) -> Catalog:
 
     known = melodies.entries([Line(line(FAMOUS), Fraction(4))])
     bits = torch.from_numpy(Filter.of(known, 40).bits)
-    checkpoint.save_weights(
-        root / "weights" / "tune_origins.safetensors", {"passages": bits}, {"architecture": "tune_origins"}
-    )
-    card(root, "tune_origins")
+    for name in ("tune_origins", "song_origins"):
+        path = root / "weights" / f"{name}.safetensors"
+        checkpoint.save_weights(path, {"passages": bits}, {"architecture": "tune_origins"})
+        card(root, name)
     return Catalog(root, root / "downloads")

@@ -80,8 +80,17 @@ STYLES: Mapping[str, Style] = {
         mazurka=("3/4",), waltz=("3/4",), polonaise=("3/4",), nocturne=("4/4", "6/8", "12/8", "2/4", "3/4"),
         prelude=PIANO_METRES, etude=PIANO_METRES, ballade=("6/8", "6/4"), scherzo=("3/4",),
     ),
+    "pop": Style("pop", ("new", "continue_", "harmonize", "infill"), ("major", "minor"), ("4/4",), {}),
+    "jazz": Style(
+        "jazz",
+        ("new",),
+        ("major", "minor"),
+        ("4/4",),
+        dict.fromkeys(("blues", "minor-blues", "rhythm", "cycle", "modal", "minor"), ("4/4",)),
+    ),
     "joplin": _piano(rag=("2/4",), march=("2/4", "6/8", "4/4"), waltz=("3/4",)),
 }  # fmt: skip
+CHARTED = ("jazz", "pop")  # styles that play from a chart of chords
 ALIASES = {"bach": "chorale", "ragtime": "joplin", "rag": "joplin"} | {
     kind: f"folk:{kind}" for kind in STYLES["folk"].kinds
 }
@@ -104,7 +113,7 @@ class Compose:
         str,
         Flag(
             "chorale (bach), folk, a dance: folk:jig, or piano music: mozart, haydn, beethoven, scarlatti, chopin, "
-            "joplin, chopin:nocturne; that of the piece, or chorale, unless given",
+            "joplin, chopin:nocturne; pop; jazz, jazz:blues; that of the piece, or chorale, unless given",
             "NAME",
         ),
     ] = ""
@@ -115,6 +124,9 @@ class Compose:
         ),
     ] = None
     key: Annotated[str, Flag("g-minor, Bb, d-dorian; one that suits the mood unless given", "KEY")] = ""
+    chart: Annotated[
+        str, Flag('the chords of jazz and pop, "| Dm7 G7 | Cmaj7 |", or a text file of them', "CHORDS|FILE")
+    ] = ""
     metre: Annotated[str, Flag("4/4, 3/4, 6/8 …; that of the style unless given", "BEATS/UNIT")] = ""
     tempo: Annotated[float | None, Flag("quarter notes a minute, 20 to 300", "BPM")] = None
     mood: Annotated[str, Flag("joyful, sad, bold, longing, calm or lonely", "NAME")] = ""
@@ -307,8 +319,13 @@ def _check_together(request: Compose) -> None:
         raise BadRequest("--bars-range says which bars --infill FILE writes anew, and no --infill was given")
     if request.infill is not None and not request.bars_range:
         raise BadRequest("--infill was given without --bars-range A:B, the bars to write anew: --bars-range 5:8")
+    if request.chart and request.manner not in CHARTED:
+        style = f"--style {request.style}" if request.style else "no --style"
+        raise BadRequest(f"--chart was given with {style}; charts go with --style {' or '.join(CHARTED)}")
     if request.task == "new":
         return
+    if request.chart and request.task == "infill":
+        raise BadRequest("--infill keeps the chords of the bars and --chart was given; leave one of them out")
     name = f"--{request.task.rstrip('_')}"
     if request.bars is not None and request.task not in ("continue_", "blend"):
         raise BadRequest(f"{name} keeps the piece as long as it is and --bars is {request.bars}; leave one of them out")

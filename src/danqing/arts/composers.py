@@ -13,6 +13,7 @@ import torch
 
 from danqing.artwork.music import ZERO, Key, Note, Score, Tempo
 from danqing.artwork.request import Step
+from danqing.encode import melodies
 from danqing.encode.melodies import Known, Line, Passage
 from danqing.errors import DanqingError, Unavailable
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 CHORALE, ORDERLESS, FOLK, KNOWN = "chorale", "chorale_orderless", "folk", "tune_origins"  # names in the catalog
 PHRASES = "phrases"
 TUNED = "chorale_tuned"  # the same network as CHORALE, which breaks fewer rules: for new pieces, where it is installed
-PIANO = "piano"
+PIANO, POP, JAZZ = "piano", "pop", "jazz"
+SUNG = "song_origins"  # as KNOWN, of the songs and solos that POP and JAZZ learned from
 ROUNDS = 4  # times that a piece is drawn again before it is given up
 # Keys that a piece may be in where nobody says: (tonic, mode), those that singers and fiddlers like.
 USUAL = {
@@ -134,14 +136,15 @@ class Desk:
 
     @cached_property
     def known(self) -> Known | None:
-        """The tunes that the models learned from; None where they are not at hand."""
-        return known(self.catalog)
+        """The tunes that the model of this style learned from; None where they are not at hand."""
+        return known(self.catalog, self.manner)
 
     def copied(self, melody: Iterable[Note], bar: Fraction, since: Fraction = ZERO) -> Passage | None:
         """The longest passage of a melody from `since` on that is one of theirs; None for none."""
         if self.known is None:
             return None
-        return self.known.longest(Line(tuple(note for note in melody if note.onset >= since), bar))
+        line = Line(tuple(note for note in melody if note.onset >= since), bar)
+        return self.known.longest(melodies.evened(line) if self.manner in (POP, JAZZ) else line)
 
     def drawn(self, draw: Callable[[], Sequence[T]], copied: Callable[[T], bool], what: str) -> list[T]:
         """As many works as were asked for, the best of each draw that is no copy and that was not drawn before.
@@ -191,14 +194,13 @@ def _words(catalog: Catalog, name: str) -> Any:
     return text.from_json(catalog.weights(name)[1]["vocabulary"])
 
 
-def known(catalog: Catalog) -> Known | None:
-    """The passages of the tunes that the models learned from; None where they are not at hand."""
-    if KNOWN not in {card.name for card in catalog.cards()}:
-        return None
-    return _filter(catalog)
+def known(catalog: Catalog, manner: str = "") -> Known | None:
+    """The passages of the tunes that the models of a style learned from; None where they are not at hand."""
+    name = SUNG if manner in (POP, JAZZ) else KNOWN
+    return _filter(catalog, name) if name in {card.name for card in catalog.cards()} else None
 
 
 @functools.lru_cache(maxsize=2)
-def _filter(catalog: Catalog) -> Known:
-    tensors, about = catalog.weights(KNOWN)
+def _filter(catalog: Catalog, name: str) -> Known:
+    tensors, about = catalog.weights(name)
     return Known({name: bits.numpy() for name, bits in tensors.items()}, about)

@@ -31,10 +31,28 @@ FINGERS = 5  # notes that one hand holds at once
 SPAN = 19  # semitones between the outer notes of a hand
 GUIDANCE = 1.5
 DRAFTS = 4
-TOKENS_A_BAR = 100  # at most, about
 CUT = 2.0  # nats a token that a draft loses which did not come to its last bar
 READ = 0.55  # share of the model's context that is filled with what was written before
 TRIADS = ({0, 4, 7}, {0, 3, 7})
+
+
+@dataclass(frozen=True)
+class Players:
+    """Who plays, and what each of them can."""
+
+    parts: tuple[Part, ...]
+    fingers: tuple[int, ...]  # notes that each holds at once
+    spans: tuple[int, ...]  # semitones between the outer notes of each
+    ranges: tuple[tuple[int, int], ...] = ()  # the lowest and the highest pitch of each; all there are unless given
+    chords: bool = False  # whether bars begin with their chords
+    guidance: float = 0.0  # toward the label; 0 for a model that has one label
+    tokens: int = 100  # of a bar at most, about
+    leap: int = 0  # semitones from one note to the next, for one that plays single notes; 0 for any
+    hands: tuple[int, int] = (RIGHT, LEFT)  # whose are the upper and the lower notes of a chord by rule
+
+
+PIANIST = Players(HANDS, (FINGERS, FINGERS), (SPAN, SPAN), guidance=GUIDANCE)
+Chart = Sequence[tuple[int, ...]]  # of each bar the tokens of its chords
 
 
 @dataclass(frozen=True)
@@ -46,6 +64,7 @@ class Page:
     metre: int  # in events.METRES
     tempo: float  # quarter notes a minute
     key: Key
+    players: Players = PIANIST
 
     @property
     def bar(self) -> Fraction:
@@ -69,17 +88,23 @@ class Place(NamedTuple):
     here: State  # of the grammar
     came: int = 0  # notes of the given melody
     struck: tuple[int, ...] = ()  # pitches, by this hand at this place
+    pitch: int = 0  # the last note; 0 for none
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A `decoding.Constraint`: the grammar from a state on, what a hand can strike, a melody where one is given."""
+    """A `decoding.Constraint`: the grammar from a state on, what a hand can strike; a melody, chords, where given."""
 
     grammar: Grammar
     begin: State
     until: int  # bars of the window; a further bar line ends the passage, unless the piece ends there
     melody: tuple[Fixed, ...] = ()
-    given: bool = False  # whether the right hand plays the melody and nothing else
+    given: bool = False  # whether the right hand, or the first part, plays the melody and nothing else
+    players: Players = PIANIST
+    chart: Chart = ()  # of the bars after the first `skipped`; beyond it the model names its chords
+    skipped: int = 0
+    tones: Sequence[frozenset[int]] = ()  # pitch classes of notes on the beats, for each half of those bars
+    last: int = 0  # pitch of the note before
     _never: NDArray[np.bool_] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -88,7 +113,7 @@ class Passage:
 
     def start(self) -> Place:
         """See `decoding.Constraint.start`."""
-        return Place(self.begin)
+        return Place(self.begin, pitch=self.last)
 
     def finished(self, state: Place) -> bool:
         """See `decoding.Constraint.finished`."""
@@ -99,18 +124,50 @@ class Passage:
         before, here = state.here, self.grammar.advance(state.here, token)
         if before.last == "note":
             came = self.given and before.part == RIGHT
-            return Place(here, state.came + came, (*state.struck, before.pitch))
-        return Place(here, state.came, () if here.last != "note" else state.struck)
+            return Place(here, state.came + came, (*state.struck, before.pitch), before.pitch)
+        return Place(here, state.came, () if here.last != "note" else state.struck, state.pitch)
 
     def allowed(self, state: Place) -> NDArray[np.bool_]:
         """See `decoding.Constraint.allowed`."""
         mask = self.grammar.allowed(state.here) & ~self._never
         if self.given:
             self._with_melody(state.here, state.came, mask)
-        if state.struck and state.here.last == "for":
-            most = min(events.HIGH, min(state.struck) + SPAN) if len(state.struck) < FINGERS else events.LOW - 1
+        here, players = state.here, self.players
+        part = max(0, here.part)
+        if here.last in ("bar", "metre", "tempo", "chord"):
+            self._with_chords(here, mask)
+        if players.ranges and not (self.given and part == RIGHT):
+            low, high = players.ranges[part]
+            mask[events.note_token(events.LOW) : events.note_token(low)] = False
+            mask[events.note_token(high) + 1 : events.note_token(events.HIGH) + 1] = False
+        if here.last == "at" and not self.given:
+            self._in_line(state, mask)
+        if state.struck and here.last == "for":
+            full = len(state.struck) >= players.fingers[part]
+            most = events.LOW - 1 if full else min(events.HIGH, min(state.struck) + players.spans[part])
             mask[events.note_token(most) + 1 : events.note_token(events.HIGH) + 1] = False
         return mask
+
+    def _in_line(self, state: Place, mask: NDArray[np.bool_]) -> None:
+        """Where a place begins: no leap beyond what the player likes, on beats the tones given; where any are left."""
+        here, first, leap = state.here, events.note_token(events.LOW), self.players.leap
+        pitches = np.arange(events.LOW, events.HIGH + 1)
+        notes = mask[first : first + len(pitches)]
+        bar = here.bars - 1 - self.skipped
+        half = events.HALVES * bar + here.step * events.HALVES // events.bar_steps(here.metre)
+        if here.step % STEPS == 0 and 0 <= half < len(self.tones):
+            fits = notes & np.isin(pitches % 12, list(self.tones[half]))
+            notes &= fits if fits.any() else True
+        if leap and state.pitch:
+            fits = notes & (abs(pitches - state.pitch) <= leap)
+            notes &= fits if fits.any() else True
+
+    def _with_chords(self, here: State, mask: NDArray[np.bool_]) -> None:
+        """The chord of the chart, where one is due."""
+        bar = here.bars - 1 - self.skipped
+        if 0 <= bar < len(self.chart) and here.halves < len(self.chart[bar]) and self.players.chords:
+            mask[:] = False
+            mask[self.chart[bar][here.halves]] = True
 
     def _with_melody(self, here: State, count: int, mask: NDArray[np.bool_]) -> None:
         """Nothing passes by the melody's next note, and the right hand plays no other."""
@@ -148,6 +205,9 @@ class Writer:
     desk: Desk
     page: Page
     name: str = composers.PIANO  # of the model in the catalog
+    silent_bars: int = 0  # in a row that new music may have
+    on_beats: Callable[[str], frozenset[int]] | None = None  # pitch classes that stand on beats over a chord of a chart
+    opening: bool = True  # whether the first bars are told that they open a piece
 
     def passages(
         self,
@@ -157,17 +217,24 @@ class Writer:
         melody: Sequence[Sequence[Fixed]] | None = None,
         drafts: int = DRAFTS,
         stage: str = "writing",
+        chart: Chart = (),
     ) -> list[tuple[list[Measure], float]]:
         """Drafts of `count` more bars, and the likelihood of each in nats a token.
 
         left: bars to the end of the piece; where it is `count`, the passage ends it. melody: of each new bar, counted
-        as bar 0, what the right hand plays.
+        as bar 0, what the right hand plays. chart: the chords of each new bar.
         """
         model, words = self.desk.model(self.name), self.desk.words(self.name)
         prompt, window = self.read(before, left)
         ends = left == count
+        players = self.page.players
         grammar = Grammar(
-            len(words), len(window) + count + (not ends), 2, self.page.metre, 64 if melody is not None else 0
+            len(words),
+            len(window) + count + (not ends),
+            len(players.parts),
+            self.page.metre,
+            64 if melody is not None else self.silent_bars,
+            players.chords,
         )
         state = grammar.start()
         for token in self._opened(window):
@@ -175,11 +242,25 @@ class Writer:
         fixed = tuple(
             replace(note, bar=len(window) + number) for number, own in enumerate(melody or ()) for note in own
         )
-        rules = Passage(grammar, state, len(window) + count, fixed, melody is not None)
-        limit = TOKENS_A_BAR * count
+        tones = [self.on_beats(events.chord_name(chord)) for bar in chart for chord in bar] if self.on_beats else ()
+        pitches = [value for own in window for token in own for kind, value in [kind_of(token)] if kind == "note"]
+        rules = Passage(
+            grammar,
+            state,
+            len(window) + count,
+            fixed,
+            melody is not None,
+            players,
+            tuple(chart),
+            len(window),
+            tones,
+            pitches[-1] if pitches else 0,
+        )
+        limit = players.tokens * count
         tell = self.desk.step(stage)
         sampling = decoding.Sampling(temperature=self.desk.request.temperature or 0.95, min_p=0.03)
-        guided: Any = decoding.Guided(model, GUIDANCE) if words.has(f"<{self.page.label}>") else model
+        guide = players.guidance if words.has(f"<{self.page.label}>") else 0.0
+        guided: Any = decoding.Guided(model, guide) if guide else model
         found = decoding.sample(
             guided, prompt, rules, sampling, drafts, self.desk.generator, words.id(END), limit,
             lambda number, own: tell(min(len(own), limit), limit) if number == 0 else None,
@@ -190,7 +271,7 @@ class Writer:
         """What the model is given: controls, the last bars and the line of the next; and those bars."""
         words, room = self.desk.words(self.name), int(self.desk.model(self.name).config.context * READ)
         window = self._window(before, left, room)
-        number, opening = repertoire.key_number(self.page.key), len(window) == len(before)
+        number, opening = repertoire.key_number(self.page.key), self.opening and len(window) == len(before)
         shown = len(window) + left if left else 0
         prompt = repertoire.head(words, self.page.label, self.page.form, number, opening, shown)
         return [*prompt, *self._opened(window)], window
@@ -231,12 +312,17 @@ def _measures(tokens: Sequence[int], count: int) -> list[Measure]:
 
 
 def to_score(measures: Sequence[Measure], page: Page) -> Score:
-    """The bars as a score of two hands, all notes of one loudness."""
+    """The bars as a score of the page's players, all notes of one loudness."""
     tokens: list[int] = []
     for number, measure in enumerate(measures):
         tokens += [events.BAR, *([events.metre_token(page.metre)] if number == 0 else []), *measure]
-    score = events.to_score(tokens, HANDS)
-    notes = [note for hand in (RIGHT, LEFT) for note in _let_go(score.of(hand))]
+    players = page.players
+    score = events.to_score(tokens, players.parts)
+    notes = [
+        note
+        for part, (fingers, span) in enumerate(zip(players.fingers, players.spans, strict=True))
+        for note in _let_go(score.of(part), fingers, span)
+    ]
     return replace(
         score,
         notes=tuple(notes),
@@ -246,7 +332,7 @@ def to_score(measures: Sequence[Measure], page: Page) -> Score:
     )
 
 
-def _let_go(notes: Sequence[Note]) -> list[Note]:
+def _let_go(notes: Sequence[Note], fingers: int = FINGERS, reach: int = SPAN) -> list[Note]:
     """The notes of a hand, the older ones let go where it could not hold them and strike what comes."""
     found: list[Note] = []
     down: list[int] = []  # places in `found` of what the hand holds
@@ -255,7 +341,7 @@ def _let_go(notes: Sequence[Note]) -> list[Note]:
         down = [i for i in down if found[i].end > onset]
         for i in list(down):
             keys = [note.pitch for note in struck] + [found[i].pitch]
-            if len(down) + len(struck) > FINGERS or max(keys) - min(keys) > SPAN:
+            if len(down) + len(struck) > fingers or max(keys) - min(keys) > reach:
                 found[i] = replace(found[i], duration=onset - found[i].onset)
                 down.remove(i)
         down += range(len(found), len(found) + len(struck))

@@ -8,14 +8,14 @@ the model writes the left hand to it, bar by bar.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
 from danqing.arts import pianism, sources
 from danqing.arts.compose import STYLES, read_metre
 from danqing.arts.composers import Desk
-from danqing.arts.pianism import HANDS, LEFT, RIGHT, Fixed, Measure, Page, Writer
+from danqing.arts.pianism import HANDS, LEFT, RIGHT, Chart, Fixed, Measure, Page, Writer
 from danqing.artwork import engraving
 from danqing.artwork.music import ZERO, Note, Part, Score
 from danqing.encode import events, theory
@@ -54,12 +54,12 @@ def new(desk: Desk) -> tuple[Score, ...]:
         desk.note(f"form: {plan}, phrases of {span} bars; letters that come again are the same bars")
 
     def draw() -> list[Score]:
-        measures = _composed(desk, page, span, plan, bars)
+        measures = composed(desk, page, span, plan, bars)
         score = pianism.phrased(pianism.to_score(measures, page), span)
         name = (page.form or "piece").capitalize()
         return [replace(score, title=f"{name} in {page.key}", composer=f"after {page.label.capitalize()}")]
 
-    return tuple(desk.drawn(draw, lambda score: _copied(desk, score), "pieces"))
+    return tuple(desk.drawn(draw, lambda score: copied(desk, score), "pieces"))
 
 
 def planned(bars: int, paired: bool = False) -> tuple[int, str]:
@@ -81,7 +81,7 @@ def _asked(desk: Desk) -> Page:
     return Page(label, form, events.METRES.index(metre), desk.tempo(tempo), desk.key)
 
 
-def _composed(desk: Desk, page: Page, span: int, plan: str, bars: int) -> list[Measure]:
+def composed(desk: Desk, page: Page, span: int, plan: str, bars: int) -> list[Measure]:
     """The bars of a piece of this plan; what the plan leaves over is written on."""
     writer = Writer(desk, page)
     known: dict[str, list[Measure]] = {}
@@ -96,21 +96,21 @@ def _composed(desk: Desk, page: Page, span: int, plan: str, bars: int) -> list[M
     rest = bars - len(piece)
     if rest:
         piece += writer.best(writer.passages(piece, rest, stage="coda"), pianism.worth(page))
-    return _ended(writer, piece[:-close], close)
+    return ended(writer, piece[:-close], close)
 
 
-def _ended(writer: Writer, before: Sequence[Measure], count: int) -> list[Measure]:
+def ended(writer: Writer, before: Sequence[Measure], count: int, chart: Chart = ()) -> list[Measure]:
     """The piece with bars that end it on its tonic; where no draft does, its last bar is a chord by rule."""
-    drafts = writer.passages(before, count, left=count, drafts=ENDINGS, stage="ending")
+    drafts = writer.passages(before, count, left=count, drafts=ENDINGS, stage="ending", chart=chart)
     best = writer.best(drafts, pianism.worth(writer.page, home=True))
     score = pianism.to_score(best, writer.page)
     if score.notes and pianism.ends_at_home(score, writer.page.key):
         return [*before, *best]
     last = [note.pitch for note in score.of(RIGHT)][-1:] or [72]
-    return [*_released([*before, *best[:-1]], writer.page), _final(writer.page, last[0])]
+    return [*released([*before, *best[:-1]], writer.page), final(writer.page, last[0])]
 
 
-def _released(measures: Sequence[Measure], page: Page) -> list[Measure]:
+def released(measures: Sequence[Measure], page: Page) -> list[Measure]:
     """The bars with every note let go at the end of the last of them."""
     found = []
     for number, measure in enumerate(measures):
@@ -126,7 +126,7 @@ def _released(measures: Sequence[Measure], page: Page) -> list[Measure]:
     return found
 
 
-def _final(page: Page, near: int) -> Measure:
+def final(page: Page, near: int) -> Measure:
     """A bar with the tonic chord, its top near a pitch."""
     tonic = repertoire.key_number(page.key) % 12
     third = 3 if page.key.mode == "minor" else 4
@@ -135,44 +135,66 @@ def _final(page: Page, near: int) -> Measure:
     top = min(tops, key=lambda pitch: (abs(pitch - near), pitch))
     right = sorted(p for p in range(top - 9, top + 1) if (p - tonic) % 12 in (0, third, 7))[-3:]
     length = events.length_token(max(n for n in events.LENGTHS if n <= events.bar_steps(page.metre)))
-    tokens = [events.at_token(0)]
-    for part, pitches in ((RIGHT, right), (LEFT, (bass, bass + 12))):
+    upper, lower = page.players.hands
+    low = [bass, bass + 12]
+    if page.players.fingers[upper] == 1:
+        low += [p - 12 for p in right if p - 12 > bass + 12]
+        right = [top]
+    name = f"{page.key.tonic}{'m' if third == 3 else ''}"
+    tokens = [events.chord_token(name)] * events.HALVES if page.players.chords else []
+    tokens.append(events.at_token(0))
+    for part, pitches in ((upper, right), (lower, low)):
         tokens.append(events.part_token(part))
         for pitch in pitches:
             tokens += [events.note_token(pitch), length]
     return tuple(tokens)
 
 
-def _copied(desk: Desk, score: Score, since: Fraction = ZERO) -> bool:
+def copied(desk: Desk, score: Score, since: Fraction = ZERO) -> bool:
+    """Whether the tune shares more than two bars with one that the models learned from."""
     return desk.copied(theory.skyline(score.of(RIGHT)), score.meters[0].bar, since) is not None
 
 
 # --- pieces that are there --------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A piece that is there, as a model reads it."""
+
+    writer: Writer
+    hands: tuple[int, ...]  # the part of the piece that new notes of each player go to
+    measures: Sequence[Measure]
+
+
 def continue_(desk: Desk) -> tuple[Score, ...]:
     """The piece as it is, and after it more bars that end it at home."""
-    source = desk.source
-    page, hands, measures = _read(desk)
+    return gone_on(desk, _read(desk))
+
+
+def gone_on(desk: Desk, reading: Reading, chart: Chart = (), close: Chart = ()) -> tuple[Score, ...]:
+    """What was read, and after it more bars that end it. chart: chords of those; close: of the last ones."""
+    source, page, hands, measures = desk.source, reading.writer.page, reading.hands, reading.measures
+    writer = reading.writer
     count = desk.request.bars or 8
     start = source.bars()[-1]
 
     def draw() -> list[Score]:
-        writer = Writer(desk, page)
         piece, left = list(measures), count
         while left > CLOSE:
             size = min(AT_ONCE, left - CLOSE)
-            drafts = writer.passages(piece, size, left, stage="going on")
+            here = chart[count - left :][:size]
+            drafts = writer.passages(piece, size, left, stage="going on", chart=here)
             piece += writer.best(drafts, pianism.worth(page, key=1.0))
             left -= size
-        fresh = _ended(writer, piece, left)[len(measures) :]
-        return [_joined(source, hands, pianism.phrased(pianism.to_score(fresh, page), 4), start)]
+        fresh = ended(writer, piece, left, chart[count - left :] or close)[len(measures) :]
+        return [joined(source, hands, pianism.phrased(pianism.to_score(fresh, page), 4), start)]
 
-    def copied(score: Score) -> bool:
+    def known(score: Score) -> bool:
         line = theory.skyline(note for note in score.notes if note.onset >= start)
         return desk.copied(line, page.bar) is not None
 
-    return tuple(desk.with_tempo(score) for score in desk.drawn(draw, copied, "continuations"))
+    return tuple(desk.with_tempo(score) for score in desk.drawn(draw, known, "continuations"))
 
 
 def infill(desk: Desk) -> tuple[Score, ...]:
@@ -180,28 +202,33 @@ def infill(desk: Desk) -> tuple[Score, ...]:
 
     The model knows what comes before; of the drafts the one is kept after which what follows is likeliest.
     """
-    source = desk.source
-    page, hands, measures = _read(desk)
+    return filled(desk, _read(desk))
+
+
+def filled(desk: Desk, reading: Reading, keep_chords: bool = False) -> tuple[Score, ...]:
+    """What was read with some bars written anew. keep_chords: over the chords that they had."""
+    source, page, hands, measures = desk.source, reading.writer.page, reading.hands, reading.measures
+    writer = reading.writer
     first, last = desk.request.range
     start, stop = sources.bar_span(source, first, last)
     first, last = (n - 1 + bool(source.pickup) for n in (first, last))
     kept = [note for note in source.notes if note.onset < start or note.end > stop]
 
     def draw() -> list[Score]:
-        writer = Writer(desk, page)
         found = []
-        for fresh, likelihood in writer.passages(measures[:first], last + 1 - first, stage="filling in"):
+        chart = [own[: events.HALVES] for own in measures[first : last + 1]] if keep_chords else ()
+        for fresh, likelihood in writer.passages(measures[:first], last + 1 - first, stage="filling in", chart=chart):
             after = measures[last + 1 :][:4]
             score = pianism.phrased(pianism.to_score(fresh, page), 4)
-            whole = _joined(replace(source, notes=tuple(kept)), hands, score, start, stop)
-            fits = likelihood + pianism.worth(page)(score) + _follows(desk, page, [*measures[:first], *fresh], after)
+            whole = joined(replace(source, notes=tuple(kept)), hands, score, start, stop)
+            fits = likelihood + pianism.worth(page)(score) + follows(writer, [*measures[:first], *fresh], after)
             found.append((fits, whole))
         return [score for _, score in sorted(found, key=lambda pair: -pair[0])]
 
-    def copied(score: Score) -> bool:
+    def known(score: Score) -> bool:
         return desk.copied(theory.skyline(score.between(start, stop)), page.bar) is not None
 
-    return tuple(desk.with_tempo(score) for score in desk.drawn(draw, copied, "fillings"))
+    return tuple(desk.with_tempo(score) for score in desk.drawn(draw, known, "fillings"))
 
 
 def harmonize(desk: Desk) -> tuple[Score, ...]:
@@ -222,7 +249,7 @@ def _set(desk: Desk) -> tuple[Score, ...]:
     own = tuple(replace(note, part=RIGHT, lyric="") for note in melody.notes)
     line = replace(source, notes=own, parts=HANDS)
     page = _page(desk, source, melody.notes)
-    given = [_fixed(bar.tokens) for bar in repertoire.bars_of(line, [page.key], named=True)]
+    given = [fixed(bar.tokens) for bar in repertoire.bars_of(line, [page.key], named=True)]
     if len(given) != len(source.bars()) - 1:
         raise BadRequest("the metre of some bars has no token; give a piece in one metre, such as 4/4, 3/4 or 6/8")
     part = source.parts[melody.notes[0].part]
@@ -246,7 +273,8 @@ def _set(desk: Desk) -> tuple[Score, ...]:
     return tuple(desk.with_tempo(score) for score in desk.drawn(draw, lambda score: False, "settings"))
 
 
-def _fixed(tokens: Sequence[int]) -> list[Fixed]:
+def fixed(tokens: Sequence[int]) -> list[Fixed]:
+    """The notes of a bar of one line, as they are given to a writer."""
     found, step, pitch = [], 0, 0
     for token in tokens:
         kind, value = events.kind_of(token)
@@ -271,18 +299,23 @@ def _page(desk: Desk, source: Score, notes: Sequence[Note]) -> Page:
     return Page(desk.manner, form, events.METRES.index((meter.beats, meter.unit)), source.tempos[0].bpm, key)
 
 
-def _read(desk: Desk) -> tuple[Page, tuple[int, int], list[Measure]]:
+def one_metre(source: Score) -> None:
+    """Raises BadRequest where a piece changes its metre."""
+    if len({(m.beats, m.unit) for m in source.meters}) > 1:
+        raise BadRequest("the piece changes its metre; one in a single metre is gone on with and filled in")
+
+
+def _read(desk: Desk) -> Reading:
     """The piece as the model reads it: two hands, and the parts that new notes of each go to."""
     source = desk.source
     page = _page(desk, source, source.notes)
-    if len({(m.beats, m.unit) for m in source.meters}) > 1:
-        raise BadRequest("the piece changes its metre; one in a single metre is gone on with and filled in")
+    one_metre(source)
     two, hands = _hands(source)
     try:
         bars = repertoire.bars_of(two, [page.key], named=True)
     except BadRequest as error:
         raise BadRequest(f"the piece is no piano music: {error}") from None
-    return page, hands, [bar.tokens for bar in bars]
+    return Reading(Writer(desk, page), hands, [bar.tokens for bar in bars])
 
 
 def _hands(source: Score) -> tuple[Score, tuple[int, int]]:
@@ -302,9 +335,7 @@ def _hands(source: Score) -> tuple[Score, tuple[int, int]]:
     return replace(source, notes=tuple(own), parts=HANDS), (right, left)
 
 
-def _joined(
-    source: Score, hands: tuple[int, int], fresh: Score, start: Fraction, stop: Fraction | None = None
-) -> Score:
+def joined(source: Score, hands: tuple[int, ...], fresh: Score, start: Fraction, stop: Fraction | None = None) -> Score:
     """The piece with new notes from `start` on, none of them beyond `stop` or on a key that is down."""
     old = [(note.pitch, note.onset, note.end) for note in source.notes]
     notes = []
@@ -322,15 +353,14 @@ def _joined(
     return replace(source, notes=(*source.notes, *notes), length=length)
 
 
-def _follows(desk: Desk, page: Page, before: Sequence[Measure], after: Sequence[Measure]) -> float:
+def follows(writer: Writer, before: Sequence[Measure], after: Sequence[Measure]) -> float:
     """How likely what follows is, in nats a token."""
     from danqing.training import language
     from danqing.training.texts import Sample
 
     if not after:
         return 0.0
-    writer = Writer(desk, page)
-    model = desk.model(writer.name)
+    model = writer.desk.model(writer.name)
     head, tail = writer.read(before)[0], [token for measure in after for token in (*measure, events.BAR)]
     tokens = [*head, *tail][: model.config.context + 1]
     weights = [0.0] * (len(head) - 1) + [1.0] * (len(tokens) - len(head))

@@ -63,6 +63,7 @@ def render(score: Score, *, soundfont: Path | None = None) -> Wave:
     """
     if not score.notes:
         raise BadRequest("the score holds no notes; there is nothing to hear")
+    score = score.played()
     seconds = score.seconds(score.length)
     if seconds > MAX_S:
         raise BadRequest(f"the score lasts {seconds / 60:.0f} minutes; up to {MAX_S / 60:.0f} are rendered")

@@ -219,6 +219,7 @@ def encode(score: Score, provenance: Provenance | None = None) -> bytes:
     """
     import mido
 
+    score = score.played()
     ticks = _resolution(score)
     file = mido.MidiFile(type=1, ticks_per_beat=ticks, charset="utf-8")
     file.tracks.append(_conductor(score, ticks, provenance))

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from danqing.errors import BadRequest
 
-ZERO = Fraction(0)
+ZERO, EVEN = Fraction(0), Fraction(1, 2)
 
 
 @dataclass(frozen=True, order=True)
@@ -103,11 +103,16 @@ class Score:
     title: str = ""
     composer: str = ""
     length: Fraction = field(default=ZERO)  # quarter notes, rests at the end included; at least to the last note's end
+    swing: Fraction = (
+        EVEN  # where the second of two eighths is played, in quarter notes after the first; written evenly
+    )
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.notes))
         object.__setattr__(self, "notes", ordered)
         last = max((note.end for note in ordered), default=ZERO)
+        if not EVEN <= self.swing <= Fraction(3, 4):
+            raise BadRequest(f"swing is {self.swing}; it lies between 1/2 (even eighths) and 3/4 of a quarter note")
         object.__setattr__(self, "length", max(last, self.length))
         for note in ordered:
             if not (0 <= note.pitch <= 127 and note.duration > 0 and note.onset >= 0):
@@ -148,6 +153,16 @@ class Score:
             here, bpm = tempo.onset, tempo.bpm
         return passed + float(onset - here) * 60 / bpm
 
+    def played(self) -> Score:
+        """The score with its notes where they are heard: late eighths where it swings, as written where not."""
+        if self.swing == EVEN:
+            return self
+        notes = []
+        for note in self.notes:
+            start, end = _swung(note.onset, self.swing), _swung(note.end, self.swing)
+            notes.append(replace(note, onset=start, duration=max(end - start, Fraction(1, 480))))
+        return replace(self, notes=tuple(notes), swing=EVEN)
+
     def transposed(self, semitones: int) -> Score:
         """Every note and key moved; chord symbols too. Raises BadRequest where a note leaves 0 to 127."""
         from danqing.artwork import pitches
@@ -167,6 +182,15 @@ class Score:
     def with_notes(self, notes: Iterable[Note]) -> Score:
         """The same score with other notes."""
         return replace(self, notes=tuple(notes), length=ZERO)
+
+
+def _swung(time: Fraction, late: Fraction) -> Fraction:
+    """When a written time is heard, to a 480th: the halves of its quarter are stretched; a triplet's places stay."""
+    inside = time % 1
+    if (inside * 3).denominator == 1:
+        return time
+    heard = 2 * inside * late if inside <= EVEN else late + (2 * inside - 1) * (1 - late)
+    return time - inside + Fraction(round(heard * 480), 480)
 
 
 def _at(marks: Sequence[T], onset: Fraction) -> T | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from danqing.artwork import abc, files, kern, literature, midi, musicxml
-from danqing.artwork.music import ZERO, Chord, Key, Meter, Note, Part, Score, Tempo
+from danqing.artwork.music import EVEN, ZERO, Chord, Key, Meter, Note, Part, Score, Tempo
 from danqing.artwork.pitches import MODES, TONICS
 from danqing.artwork.provenance import Provenance
 from danqing.errors import BadRequest, InvalidMedia
@@ -180,6 +180,7 @@ def to_dict(score: Score) -> dict[str, Any]:
         "composer": score.composer,
         "pickup": _time(score.pickup),
         "length": _time(score.length),
+        **({"swing": _time(score.swing)} if score.swing != EVEN else {}),
         "parts": [{"name": part.name, "program": part.program, "drums": part.drums} for part in score.parts],
         "tempos": [[_time(tempo.onset), tempo.bpm] for tempo in score.tempos],
         "meters": [[_time(meter.onset), meter.beats, meter.unit] for meter in score.meters],
@@ -211,6 +212,7 @@ def from_dict(record: Any) -> Score:
             str(record["title"]),
             str(record["composer"]),
             _fraction(record["length"]),
+            _fraction(record.get("swing", "1/2")),
         )
     except BadRequest:
         raise

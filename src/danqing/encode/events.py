@@ -3,7 +3,8 @@
     <bar> <metre 4/4> <tempo 112> <at 0> <loud 5> <part 0> <note 60> <for 12> <part 1> … <at 12> … <bar> … <end>
 
 A quarter note has 12 steps, enough for sixteenths and triplets. Notes of one place stand by part, then by pitch, each
-part named only where there are several; loudness and tempo hold until they change. Departures from REMI: no separate
+part named only where there are several; loudness and tempo hold until they change. A vocabulary with chords has two of
+them at the head of each bar, one for each half: <bar> <chord Dm7> <chord G7> <at 0> … Departures from REMI: no separate
 velocity for every note; metre is said, so that bars may be of any length; a part may not strike a note that it still
 sounds. `Grammar` says at each place which tokens may come.
 """
@@ -21,7 +22,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from danqing.artwork.music import ZERO, Meter, Note, Part, Score, Tempo
+from danqing.artwork.music import ZERO, Chord, Meter, Note, Part, Score, Tempo
+from danqing.encode import theory
 from danqing.encode.text import END, Characters
 from danqing.errors import BadRequest
 
@@ -32,6 +34,9 @@ METRES = ((2, 4), (3, 4), (4, 4), (6, 4), (2, 2), (3, 2), (3, 8), (6, 8), (9, 8)
 LENGTHS = (1, 2, 3, 4, 6, 8, 9, 12, 15, 18, 24, 30, 36, 42, 48, 60, 72, 96, 120, 144)  # steps
 TEMPOS = (44, 52, 60, 69, 80, 92, 104, 112, 120, 132, 144, 160, 176, 192, 208)  # quarter notes a minute
 LOUDNESS = (20, 36, 50, 62, 74, 86, 98, 112)  # MIDI velocities
+QUALITIES = ("", "m", "7", "maj7", "m7", "m7b5", "dim7", "sus4", "aug")  # suffixes of chords that have a token
+CHORDS = 12 * len(QUALITIES) + 1  # by quality, then root; the last one is none
+HALVES = 2  # chords of a bar
 LONGEST_BAR = max(4 * STEPS * beats // unit for beats, unit in METRES)
 
 _NAMES = (
@@ -46,9 +51,17 @@ _NAMES = (
 )
 
 
-def vocabulary(controls: Sequence[str] = ()) -> Characters:
-    """The tokens; controls: names in angle brackets of what may stand before a piece, such as <bach>."""
-    return Characters("", (*_NAMES, *controls))
+_ROOTS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+_SYMBOLS = (*(f"{root}{suffix}" for suffix in QUALITIES for root in _ROOTS), "N")
+
+
+def vocabulary(controls: Sequence[str] = (), chords: bool = False) -> Characters:
+    """The tokens; controls: names in angle brackets of what may stand before a piece, such as <bach>.
+
+    chords: whether bars begin with chords, whose tokens come before the controls.
+    """
+    names = [f"<chord {name}>" for name in _SYMBOLS] if chords else []
+    return Characters("", (*_NAMES, *names, *controls))
 
 
 _V = vocabulary()
@@ -57,14 +70,20 @@ _METRE, _TEMPO, _AT, _LOUD, _PART, _NOTE, _FOR = (
     _V.id(f"<{name}>")
     for name in ("metre 2/4", f"tempo {TEMPOS[0]}", "at 0", "loud 0", "part 0", f"note {LOW}", "for 1")
 )
+_CHORD = _FOR + len(LENGTHS)
 
 
 def kind_of(token: int) -> tuple[str, int]:
-    """What a token is and which: ("at", 6), ("note", 60), ("for", 12), ("metre", its number in METRES) …"""
+    """What a token of a piece is and which: ("at", 6), ("note", 60), ("for", 12), ("metre", its number in METRES) …
+
+    In a vocabulary without chords the first controls, which stand before a piece and never in it, are told as chords.
+    """
     if token in (BAR, LAST):
         return ("bar" if token == BAR else "end"), 0
     firsts = (_METRE, _TEMPO, _AT, _LOUD, _PART, _NOTE, _FOR, _FOR + len(LENGTHS))
     place = bisect.bisect_right(firsts, token) - 1
+    if place == len(firsts) - 1 and token < _CHORD + CHORDS:
+        return "chord", token - _CHORD
     if not 0 <= place < len(firsts) - 1:
         return "control", token
     number = token - firsts[place]
@@ -103,18 +122,36 @@ def at_token(step: int) -> int:
     return _AT + step
 
 
+def chord_token(name: str) -> int:
+    """Of a chord symbol: that of the nearest quality, the bass left out; of none where it is not understood."""
+    symbol = theory.chord_symbol(name)
+    if symbol is None:
+        return _CHORD + CHORDS - 1
+    tones = set(symbol.intervals)
+    known = [set(theory.QUALITIES[suffix]) for suffix in QUALITIES]
+    nearest = min(range(len(QUALITIES)), key=lambda i: (len(known[i] ^ tones), i))
+    return _CHORD + 12 * nearest + symbol.root
+
+
+def chord_name(token: int) -> str:
+    """The symbol of a chord's token; "N" for none."""
+    return _SYMBOLS[token - _CHORD]
+
+
 def length_token(steps: int) -> int:
     """Of the length that is nearest by ratio."""
     return _FOR + _nearest(steps, LENGTHS)
 
 
 def moved(tokens: NDArray[np.int64], semitones: int) -> NDArray[np.int64]:
-    """The tokens with every note that many semitones higher. Raises BadRequest where one leaves the keyboard."""
+    """The tokens with notes and chords that many semitones higher. Raises BadRequest where one leaves the keyboard."""
     notes = (tokens >= _NOTE) & (tokens < _FOR)
     found = np.where(notes, tokens + semitones, tokens)
     if ((found[notes] < _NOTE) | (found[notes] >= _FOR)).any():
         raise BadRequest(f"moved by {semitones} semitones, notes leave the piano's keys, MIDI {LOW} to {HIGH}")
-    return found
+    chords = (tokens >= _CHORD) & (tokens < _CHORD + CHORDS - 1)
+    number = tokens - _CHORD
+    return np.where(chords, _CHORD + number // 12 * 12 + (number + semitones) % 12, found)
 
 
 def _nearest(value: float, values: Sequence[int]) -> int:
@@ -239,9 +276,11 @@ def to_score(tokens: Sequence[int], parts: Sequence[Part] = (Part("piano"),)) ->
     bar, length, step, part, loud = -1, 0, 0, 0, 4
     pitch = LOW
     begins, ends = 0, 0  # of the bar, in steps
+    chords: list[Chord] = []
+    half = 0
     for kind, value in map(kind_of, tokens):
         if kind == "bar":
-            bar, begins, step, part = bar + 1, ends, 0, 0
+            bar, begins, step, part, half = bar + 1, ends, 0, 0, 0
             ends = begins + length
         elif kind == "metre":
             length = bar_steps(value)
@@ -250,6 +289,10 @@ def to_score(tokens: Sequence[int], parts: Sequence[Part] = (Part("piano"),)) ->
             meters += [] if meters and (meters[-1].beats, meters[-1].unit) == METRES[value] else [meter]
         elif kind == "tempo":
             tempos.append(Tempo(Fraction(begins, STEPS), float(TEMPOS[value])))
+        elif kind == "chord" and bar >= 0:
+            if not chords or chords[-1].name != _SYMBOLS[value]:
+                chords.append(Chord(Fraction(2 * begins + half * length, 2 * STEPS), _SYMBOLS[value]))
+            half += 1
         elif kind == "at":
             step, part = value, 0
         elif kind == "loud":
@@ -270,6 +313,7 @@ def to_score(tokens: Sequence[int], parts: Sequence[Part] = (Part("piano"),)) ->
         parts=played,
         tempos=tuple(tempos) or (Tempo(ZERO, 120.0),),
         meters=tuple(meters) or (Meter(ZERO, 4, 4),),
+        chords=tuple(chords),
         length=end,
     )
 
@@ -289,6 +333,7 @@ class State:
     pitch: int = 0
     empty: int = 0  # bars without a note, the present one included
     sounding: tuple[tuple[int, int, int], ...] = ()  # (part, pitch, steps from the bar's beginning to its end)
+    halves: int = 0  # chords of the bar that were named
     done: bool = False
 
 
@@ -304,6 +349,7 @@ class Grammar:
     parts: int = 1
     metre: int = -1  # in METRES; -1: whichever, and it may change
     silent_bars: int = 1  # in a row, at most
+    chords: bool = False  # whether bars begin with theirs
 
     def __post_init__(self) -> None:
         if self.bars < 1 or not 1 <= self.parts <= PARTS:
@@ -324,9 +370,11 @@ class Grammar:
         if kind == "bar":
             length = bar_steps(state.metre) if state.metre >= 0 else 0
             left = tuple((p, n, end - length) for p, n, end in state.sounding if end > length)
-            return replace(state, bars=state.bars + 1, step=-1, part=-1, empty=state.empty + 1, sounding=left)
+            return replace(state, bars=state.bars + 1, step=-1, part=-1, empty=state.empty + 1, sounding=left, halves=0)
         if kind == "metre":
             return replace(state, metre=value)
+        if kind == "chord":
+            return replace(state, halves=state.halves + 1)
         if kind == "at":
             left = tuple(one for one in state.sounding if one[2] > value)
             return replace(state, step=value, part=-1 if self.parts > 1 else 0, pitch=0, sounding=left)
@@ -355,7 +403,7 @@ class Grammar:
         return found
 
     def _onwards(self, state: State, found: NDArray[np.bool_]) -> None:
-        """After a bar line, a metre, a tempo or a note."""
+        """After a bar line, a metre, a tempo, a chord or a note."""
         if state.last == "bar" and (self.metre < 0 or state.metre < 0):
             found[_METRE : _METRE + len(METRES)] = self.metre < 0
             found[_METRE + max(0, self.metre)] = True
@@ -363,6 +411,9 @@ class Grammar:
             return
         if state.last in ("bar", "metre"):
             found[_TEMPO : _TEMPO + len(TEMPOS)] = True
+        if self.chords and state.halves < HALVES:
+            found[_CHORD : _CHORD + CHORDS] = True
+            return
         if state.last == "for":
             self._voices(state, found)
         if len(state.sounding) < HIGH - LOW:  # so that a key is always free

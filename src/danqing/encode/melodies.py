@@ -8,7 +8,7 @@ on; a Bloom filter (`encode.origins`) holds those of the tunes that the models l
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -49,6 +49,11 @@ class Passage:
 def turns(notes: Sequence[Note]) -> list[Note]:
     """The notes at which the pitch changes."""
     return [note for i, note in enumerate(notes) if i == 0 or note.pitch != notes[i - 1].pitch]
+
+
+def evened(line: Line) -> Line:
+    """The melody with its onsets on sixteenths: what was played, not written, never begins twice in quite one place."""
+    return Line(tuple(replace(note, onset=Fraction(round(4 * note.onset), 4)) for note in line.notes), line.bar)
 
 
 def passages(line: Line) -> tuple[NDArray[np.uint64], list[Passage]]:

@@ -21,7 +21,7 @@ NAMES = (
     *("perceptual", "fast", "styles", "poet", "poet_lstm", "story", "reviser", "origins"),
     *("chorale", "chorale_orderless", "chorale_tuned", "folk", "folk_lstm", "folk_tuned", "tune_origins"),
     *("phrases", "pianoroll_gan"),
-    *("piano", "pop"),
+    *("piano", "pop", "jazz"),
     "sketch",
     *("gan", "dcgan", "wgan_gp", "lsgan", "cgan", "progan", "stylegan", "r3gan"),
     *("vae", "autoencoder", "flow", "cyclegan", "pix2pix"),

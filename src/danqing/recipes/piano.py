@@ -13,7 +13,7 @@ data-centre GPU.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -65,8 +65,16 @@ def train(config: Any, root: Path, run: Run, on_step: OnStep) -> dict[str, float
     return taught(config, book, piano.vocabulary(), run, on_step)
 
 
-def taught(config: Any, book: Repertoire, words: Characters, run: Run, on_step: OnStep) -> dict[str, float]:
-    """Train on windows of these pieces and save: what `piano` and `pop` have in common."""
+Measure = Callable[[Run, Repertoire], dict[str, float]]
+
+
+def taught(
+    config: Any, book: Repertoire, words: Characters, run: Run, on_step: OnStep, more: Measure | None = None
+) -> dict[str, float]:
+    """Train on windows of these pieces and save: what `piano`, `pop` and `jazz` have in common.
+
+    more: what is measured besides.
+    """
     torch.manual_seed(config.seed)
     about = sequence.Config(
         len(words), config.width, config.depth, config.heads, config.context, dropout=config.dropout
@@ -84,7 +92,7 @@ def taught(config: Any, book: Repertoire, words: Characters, run: Run, on_step: 
     plan = replace(language.plan(config), watch_every=100, ema=EMA)
     final = language.fit(run, sequence.build(about), language.Lesson(stream.batch, loss, watch), plan, on_step)
     language.save(run, final, words, {"made": run.recipe}, config.storage)
-    measured = measure(run, book, words)
+    measured = measure(run, book, words) | (more(run, book) if more else {})
     language.report(
         run,
         measured,

@@ -27,10 +27,10 @@ class Config:
     width: int = 128
     depth: int = 4
     heads: int = 2
-    context: int = 384
+    context: int = 512
     dropout: float = 0.05
     tokens: int = 4096  # of a batch
-    steps: int = 1200
+    steps: int = 1000
     minutes: float = 30.0
     checkpoint_s: float = 120.0  # seconds between checkpoints
     rate: float = 5e-3  # peak learning rate

@@ -1,9 +1,10 @@
 """`tune_origins`: a filter of every two bars of the melodies that the music models learned from, whatever their key.
 
 Data: the JSB chorales' melodies, the folk tunes and the top lines of the piano music's right hands, those that were
-held out as well. Nothing is learned; the filter is
-filled, and two things are counted: false alarms, on melodies whose pitches were shuffled; and how many of the held-out
-tunes, which people made, share more than two bars with the training part: what to expect of music that copies nobody.
+held out as well; in a filter of their own (pop= and jazz=), the songs' melodies and the solos. Nothing is learned; the
+filter is filled, and two things are counted: false alarms, on melodies whose pitches were shuffled; and how many of the
+held-out tunes, which people made, share more than two bars with the training part: what to expect of music that copies
+nobody.
 
 Budget: a few minutes on one CPU core, nearly all of it for reading the tunes.
 """
@@ -26,10 +27,10 @@ from danqing.encode.melodies import Known, Line
 from danqing.encode.origins import Filter
 from danqing.encode.tunes import Tune
 from danqing.recipes import Recipe
-from danqing.training import folk, music, piano, repertoire
+from danqing.training import folk, jazz, music, piano, pop, repertoire
 from danqing.training.run import Run, write_atomically
 
-PARTS = ("chorales", "folk", "piano", "filter")
+PARTS = ("chorales", "folk", "piano", "pop", "jazz", "filter")
 COLLECTIONS = PARTS[:-1]
 ASKED = 1500  # shuffled melodies at most
 
@@ -41,6 +42,8 @@ class Config:
     chorales: str = "jsb-chorales-json"  # in --data or its `music`, a .zip or .json; "" for none
     folk: str = "nottingham-folk-abc,music21"  # ABC, as for the folk recipe; "" for none
     piano: str = piano.FILES  # .zip archives of **kern, as for the piano recipe; "" for none
+    pop: str = ""  # songs, as for the pop recipe; "" for none
+    jazz: str = ""  # solos, as for the jazz recipe; "" for none
     bits: float = 14.0  # of the filter for each passage
     seed: int = 14
 
@@ -112,6 +115,11 @@ def _lines(part: str, names: str, root: Path, folder: Path) -> tuple[tuple[Line,
     if part == "chorales":
         pieces = music.chorales(root, names)
         return tuple(map(_soprano, (*pieces.training, *pieces.valid))), tuple(map(_soprano, pieces.unheard))
+    if part in ("pop", "jazz"):
+        load = pop.load if part == "pop" else jazz.load
+        sung = load(root, names, folder / f"{part}.npz")
+        sides = [tuple(melodies.evened(_top(piece)) for piece in side) for side in (sung.training, sung.held)]
+        return sides[0], sides[1]
     if part == "piano":
         played = piano.load(root, names, folder / "pieces.npz")
         own = {piece.melody[:40]: piece for piece in reversed(played.training)}
@@ -145,7 +153,7 @@ RECIPE = Recipe(
     name="tune_origins",
     purpose="Knows every two bars of the tunes that the music models learned from, in any key",
     data="a folder with jsb-chorales-json and nottingham-folk-abc, music21 installed or its wheel there; chorales=, "
-    "folk= and piano= name others",
+    "folk= and piano= name others, pop= and jazz= songs and solos",
     config=Config,
     train=train,
     evaluate=evaluate,

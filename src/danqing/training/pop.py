@@ -1,12 +1,14 @@
 """Pop songs from MIDI files with their beats, as POP909 has them: a melody, a bridge and a piano to each.
 
 NNN/NNN.mid holds the parts MELODY, BRIDGE and PIANO, played by people; NNN/beat_midi.txt says when the beats are and
-which of them begin bars, NNN/key_audio.txt the key. Notes are put onto the beats. Songs with bars of five beats and the
+which of them begin bars, NNN/key_audio.txt the key, NNN/chord_midi.txt the chords. Notes and chords are put onto the
+beats; where a song has no file of chords, they are found in its notes. Songs with bars of five beats and the
 like, or whose files do not fit together, are left out and counted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import re
@@ -21,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from danqing.artwork import midi
-from danqing.artwork.music import ZERO, Key, Meter, Note, Part, Score, Tempo
+from danqing.artwork.music import ZERO, Chord, Key, Meter, Note, Part, Score, Tempo
+from danqing.encode import theory
 from danqing.encode.events import STEPS
 from danqing.encode.text import Characters
 from danqing.errors import BadRequest, InvalidMedia
@@ -31,13 +34,16 @@ from danqing.training.repertoire import Piece, Repertoire
 LABEL = "pop"
 BAND = (Part("Melody"), Part("Bridge"), Part("Piano"))
 _NAMES = tuple(part.name.upper() for part in BAND)
+_SUFFIXES = {"min": "m", "min7": "m7", "7": "7", "maj7": "maj7", "dim": "dim7", "hdim7": "m7b5", "dim7": "dim7",
+             "aug": "aug", "sus4": "sus4", "min6": "m7", "minmaj7": "m"}  # fmt: skip
+_OTHERS = ("beat_midi", "key_audio", "chord_midi")
 SECONDS = 1e-3  # a note may begin so much before its beat
 
 
 @functools.cache
 def vocabulary() -> Characters:
-    """Event tokens and the one label."""
-    return repertoire.vocabulary((LABEL,))
+    """Event tokens, chords and the one label."""
+    return repertoire.vocabulary((LABEL,), chords=True)
 
 
 def load(root: Path, files: str, keep: Path) -> Repertoire:
@@ -50,14 +56,18 @@ def load(root: Path, files: str, keep: Path) -> Repertoire:
             with zipfile.ZipFile(path) as archive:
                 names = set(archive.namelist())
                 for name in sorted(n for n in names if n.endswith(".mid")):
-                    beats, key = (str(Path(name).parent / other) for other in ("beat_midi.txt", "key_audio.txt"))
-                    if beats not in names:
+                    others = [
+                        str(Path(name).parent / f"{other}.txt") for other in ("beat_midi", "key_audio", "chord_midi")
+                    ]
+                    if others[0] not in names:
                         left_out["no beats"] += 1
                         continue
-                    words = archive.read(key).decode("utf-8", "replace") if key in names else ""
+                    beats, key, chords = (
+                        archive.read(other).decode("utf-8", "replace") if other in names else "" for other in others
+                    )
                     try:
-                        score = song(archive.read(name), archive.read(beats).decode("utf-8", "replace"), words, name)
-                        bars = repertoire.bars_of(score, score.keys, named=True)
+                        score = song(archive.read(name), beats, key, name, chords)
+                        bars = repertoire.bars_of(score, score.keys, named=True, chords=True)
                         pieces.append(Piece(Path(name).stem, LABEL, "", name, bars))
                     except (BadRequest, InvalidMedia) as error:
                         left_out[re.sub(r"\S*\d\S*", "…", str(error))[:60]] += 1
@@ -68,10 +78,11 @@ def load(root: Path, files: str, keep: Path) -> Repertoire:
     return repertoire.kept(keep, hashlib.sha256(path.read_bytes()).hexdigest(), read)
 
 
-def song(data: bytes, beats: str, key: str, name: str) -> Score:
+def song(data: bytes, beats: str, key: str, name: str, chords: str = "") -> Score:
     """A song on its beats, a beat being a quarter note. Raises InvalidMedia and BadRequest for what cannot be used.
 
-    beats: a line a beat, "seconds … downbeat"; key: "start stop Gb:maj" a line, of which the first counts.
+    beats: a line a beat, "seconds … downbeat"; key: "start stop Gb:maj" a line, of which the first counts; chords:
+    "start stop Gb:maj7/3" a line.
     """
     played = midi.decode(data, name)
     names = [part.name.strip().upper() for part in played.parts]
@@ -93,11 +104,14 @@ def song(data: bytes, beats: str, key: str, name: str) -> Score:
     bars = [(0, lengths[0]), *((int(mark) + early, beats) for mark, beats in zip(marks, lengths, strict=False))]
     first = max(place for place, _ in bars if place <= min(note.onset for note in notes))  # bars before it are empty
     tempo = 60 / float(np.median(np.diff(times)))
-    return Score(
+    named = [(_place(time + SECONDS, times) + early - first, chord) for time, chord in read_chords(chords)]
+    found = Score(
         tuple(replace(note, onset=note.onset - first) for note in notes),
         BAND, (Tempo(ZERO, tempo),),
         tuple(Meter(Fraction(place - first), beats, 4) for place, beats in bars if place >= first), read_key(key),
+        tuple(Chord(max(ZERO, Fraction(round(onset))), chord) for onset, chord in sorted(named)),
     )  # fmt: skip
+    return found if named else replace(found, chords=theory.find_chords(found))
 
 
 def _beats(text: str, name: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -124,3 +138,16 @@ def read_key(text: str) -> tuple[Key, ...]:
     """The first key of "0.3 180.2 Gb:maj" lines; none where it is not understood."""
     found = re.search(r"([A-G][#b]?):(maj|min)", text)
     return (Key(ZERO, found[1], {"maj": "major", "min": "minor"}[found[2]]),) if found else ()
+
+
+def read_chords(text: str) -> list[tuple[float, str]]:
+    """When chords begin, in seconds, and their symbols without a bass: a line "2.7 4.1 B:min7/b7" → (2.7, "Bm7")."""
+    found = []
+    for line in text.splitlines():
+        words = line.split()
+        root, _, quality = words[2].partition(":") if len(words) == 3 else ("", "", "")
+        quality = quality.partition("/")[0].partition("(")[0]
+        with contextlib.suppress(ValueError, IndexError):
+            name = f"{root}{_SUFFIXES.get(quality, '')}" if root != "N" else "N"
+            found.append((float(words[0]), name))
+    return found

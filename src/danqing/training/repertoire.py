@@ -17,6 +17,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
@@ -42,10 +43,10 @@ KEYS = tuple(f"<key {n}>" for n in range(24))
 ENDINGS = tuple(f"<closing {n}>" for n in range(1, CLOSING + 1))
 
 
-def vocabulary(labels: Sequence[str], forms: Sequence[str] = ()) -> Characters:
-    """Event tokens and the controls."""
+def vocabulary(labels: Sequence[str], forms: Sequence[str] = (), chords: bool = False) -> Characters:
+    """Event tokens and the controls. chords: whether bars begin with their chords."""
     own = [f"<{name}>" for name in (*labels, *forms)]
-    return events.vocabulary((*own, *KEYS, OPENING, *ENDINGS))
+    return events.vocabulary((*own, *KEYS, OPENING, *ENDINGS), chords)
 
 
 def key_number(key: Key) -> int:
@@ -95,10 +96,11 @@ class Piece:
         return tuple(found)
 
 
-def bars_of(score: Score, keys: Sequence[Key] = (), named: bool = False) -> tuple[Bar, ...]:
+def bars_of(score: Score, keys: Sequence[Key] = (), named: bool = False, chords: bool = False) -> tuple[Bar, ...]:
     """The bars of a score whose metre has a token; others are left out. keys: those named in the file, by onset.
 
-    named: parts are named even where one alone sounds. A pickup is a whole bar that begins with silence. Raises
+    named: parts are named even where one alone sounds; chords: bars begin with those of the score. A pickup is a whole
+    bar that begins with silence. Raises
     BadRequest for what `events.bars` cannot write.
     """
     starts = score.bars()
@@ -113,10 +115,19 @@ def bars_of(score: Score, keys: Sequence[Key] = (), named: bool = False) -> tupl
         marks.append((events.METRES.index((meter.beats, meter.unit)), events.tempo_token(tempo), start))
     home = [(key.onset, key_number(key)) for key in keys] or [(ZERO, key_number(theory.find_key(score.notes)))]
     written = events.bars(score, spans, named)
+    if chords:
+        written = [halves(score, *span) + own for span, own in zip(spans, written, strict=True)]
     return tuple(
         Bar(metre, tempo, next((k for onset, k in reversed(home) if onset <= start), home[0][1]), tuple(tokens))
         for (metre, tempo, start), tokens in zip(marks, written, strict=True)
     )
+
+
+def halves(score: Score, start: Fraction, stop: Fraction) -> list[int]:
+    """The tokens of the chords in the two halves of a bar from start to stop: those in force where a half begins."""
+    places = [start + (stop - start) * half / events.HALVES for half in range(events.HALVES)]
+    names = [next((c.name for c in reversed(score.chords) if c.onset <= place), "N") for place in places]
+    return [events.chord_token(name) for name in names]
 
 
 def to_score(piece: Piece) -> Score:
