@@ -22,7 +22,7 @@ from danqing.errors import Unavailable
 from danqing.interfaces import _crew, _serve
 from danqing.sessions.jobs import Queue
 
-STORY = {"verb": "write", "request": {"form": "story", "language": "en", "length": 60, "seed": 5}}  # takes seconds
+STORY = {"verb": "write", "request": {"form": "story", "language": "en", "length": 200, "seed": 5}}  # takes seconds
 COUPLET = {"verb": "write", "request": {"form": "对联", "seed": 5}}
 PATIENCE_S = 120
 
@@ -108,7 +108,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="lo
 def test_a_studio_killed_in_the_middle_goes_on_where_it_was(studio, tmp_path):
     first = studio()
     long, waiting = first.ask("/api/jobs", STORY), first.ask("/api/jobs", COUPLET)
-    until(lambda: first.ask(f"/api/jobs/{long['id']}")["frames"] >= 1)
+    until(lambda: first.ask(f"/api/jobs/{long['id']}")["done"] >= 1)
     workers = first.workers()
     assert len(workers) == 2
     first.end(signal.SIGKILL)
@@ -134,7 +134,7 @@ def test_a_killed_worker_is_replaced_and_a_job_that_kills_two_has_failed(studio)
     job = server.ask("/api/jobs", STORY)
 
     def killed() -> None:
-        until(lambda: server.ask(f"/api/jobs/{job['id']}")["frames"] >= 1)
+        until(lambda: server.ask(f"/api/jobs/{job['id']}")["done"] >= 1)
         before = server.workers()
         busy = max(before, key=lambda pid: int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11]))
         os.kill(busy, signal.SIGKILL)
