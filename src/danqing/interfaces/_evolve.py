@@ -17,7 +17,7 @@ from rich.console import Console
 from danqing.arts import Flag, request_class
 from danqing.errors import BadRequest
 from danqing.interfaces._flags import parameters, request_from, with_signature
-from danqing.interfaces._verbs import Common, Voice, app, verb
+from danqing.interfaces._verbs import Common, Voice, app, later, verb
 
 if TYPE_CHECKING:
     from danqing.sessions.rounds import Candidate, Session
@@ -71,10 +71,15 @@ def register() -> None:
         rich_markup_mode=None,
         no_args_is_help=True,
     )
-    for name in ARTS:
-        _evolving(group, name)
-    _command(group, "taste", "What was learned of your taste, and the sessions there were.", [Remembered], remembered)
+
+    def fill() -> None:
+        for name in ARTS:
+            _evolving(group, name)
+        told = "What was learned of your taste, and the sessions there were."
+        _command(group, "taste", told, [Remembered], remembered)
+
     app.add_typer(group, name="evolve")
+    later("evolve", fill)
     asked = request_class("suite")
     verb("suite", asked, KeepingSuite, help=(asked.__doc__ or "").strip())(suite)
 

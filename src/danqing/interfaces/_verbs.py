@@ -23,6 +23,20 @@ app = typer.Typer(
 )
 
 
+_LATER: dict[str, Callable[[], None]] = {}  # verb → what gives its command the options
+
+
+def later(name: str, fill: Callable[[], None]) -> None:
+    """Have `fill` called once the verb `name` is asked for: making every verb's options would slow down the help."""
+    _LATER[name] = fill
+
+
+def complete(name: str | None = None) -> None:
+    """Give the command of a verb its options, or those of every verb."""
+    for each in [name] if name is not None else list(_LATER):
+        _LATER.pop(each, lambda: None)()
+
+
 @dataclass(frozen=True)
 class Common:
     """What every verb understands."""
@@ -76,8 +90,11 @@ def verb(name: str, *groups: type[Any], help: str) -> Callable[[Run], Run]:
             voice = Voice(common, Console(file=sys.stdout), Console(file=sys.stderr))
             run(voice, *(request_from(group, given) for group in groups))
 
-        parts = [part for group in (*groups, Common) for part in parameters(group)]
-        app.command(name, help=help)(with_signature(command, parts))
+        def fill() -> None:
+            with_signature(command, [part for group in (*groups, Common) for part in parameters(group)])
+
+        app.command(name, help=help)(with_signature(command, []))
+        later(name, fill)
         return run
 
     return register

@@ -27,7 +27,7 @@ from danqing import arts
 from danqing.arts import Flag
 from danqing.errors import BadRequest, Cancelled, DanqingError
 from danqing.interfaces import _evolve, _lessons, _serve, _stop, _training
-from danqing.interfaces._verbs import Voice, app, print_json, table, verb
+from danqing.interfaces._verbs import Voice, app, complete, print_json, table, verb
 
 
 @dataclass(frozen=True)
@@ -413,7 +413,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         with _stoppable():
-            code = app(_hoist(given) or ["--help"], prog_name="danqing", standalone_mode=False)
+            words = _hoist(given) or ["--help"]
+            complete(words[0])
+            code = app(words, prog_name="danqing", standalone_mode=False)
         if code == Cancelled.exit_code:  # typer makes this of Ctrl-C
             raise KeyboardInterrupt
         return int(code or 0)
