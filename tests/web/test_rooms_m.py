@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_page import address, browser, needs_page  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[2]
 PARTS = ROOT / "web" / "src" / "parts"
@@ -41,7 +40,6 @@ def test_drawing_and_undo_and_pattern_filling_do_what_they_say(tmp_path: Path) -
     assert "# pass 19" in done.stdout
 
 
-@needs_page
 @pytest.mark.parametrize(
     "scenario",
     [
@@ -50,7 +48,7 @@ def test_drawing_and_undo_and_pattern_filling_do_what_they_say(tmp_path: Path) -
         "bars-that-are-chosen-on-the-roll-are-written-anew-and-only-they",
     ],
 )
-def test_in_the_room(browser: str, address: str, scenario: str) -> None:  # noqa: F811
+def test_in_the_room(browser: str, address: str, scenario: str) -> None:
     driver = Path(__file__).with_name("rooms_m.mjs")
     command = ["node", str(driver), str(ROOT / "web"), address, browser, scenario]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=280)
