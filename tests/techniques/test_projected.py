@@ -11,7 +11,7 @@ def maps_of(side, count=4, seed=0):
     """Maps as a frozen backbone gives them for pictures of this side."""
     generator = torch.Generator().manual_seed(seed)
     return {
-        layer: torch.rand(count, channels, side // 2 ** (depth + 1), side // 2 ** (depth + 1), generator=generator)
+        layer: torch.rand(count, channels, side // 2**depth, side // 2**depth, generator=generator)
         for depth, (layer, channels) in enumerate(zip(projected.LAYERS, projected.CHANNELS, strict=True))
     }
 
@@ -26,7 +26,7 @@ def test_nets_of_every_size(size, classes):
     assert made.shape == (2, 3, size, size)
     assert made.abs().max() <= 1
     scores = discriminator(discriminator.see(maps_of(size, 2)), asked)
-    assert scores.shape == (2, 3 * (size // 8) ** 2)  # as many votes for each depth
+    assert scores.shape == (2, 4 * (size // 8) ** 2)  # as many votes for each depth
     assert scores.dtype == torch.float32
 
 
@@ -35,17 +35,36 @@ def test_what_the_discriminator_sees_is_mixed_over_channels_and_depths_and_never
     net = projected.Discriminator(projected.Config(32, mixed=8, judge=8))
     plain = maps_of(32)
     seen = net.see(plain)
-    assert [tuple(x.shape) for x in seen] == [(4, 8, 16, 16), (4, 8, 8, 8), (4, 8, 4, 4)]
+    assert [tuple(x.shape) for x in seen] == [(4, 8, 16, 16), (4, 8, 16, 16), (4, 8, 8, 8), (4, 8, 4, 4)]
     changed = {**plain, "relu4_1": plain["relu4_1"] + 1}
     assert all(not torch.equal(a, b) for a, b in zip(seen, net.see(changed), strict=True))  # deep maps reach the finest
     changed = {**plain, "relu2_2": plain["relu2_2"] + 1}
     again = net.see(changed)
-    assert [torch.equal(a, b) for a, b in zip(seen, again, strict=True)] == [False, True, True]  # and never downwards
+    assert [torch.equal(a, b) for a, b in zip(seen, again, strict=True)] == [
+        False,
+        False,
+        True,
+        True,
+    ]  # never downwards
     one = {**plain, "relu2_2": plain["relu2_2"].clone()}
     one["relu2_2"][:, 5] += 1
-    assert ((net.see(one)[0] - seen[0]).abs().amax((0, 2, 3)) > 0).all()  # one channel is in all that is seen
+    assert ((net.see(one)[1] - seen[1]).abs().amax((0, 2, 3)) > 0).all()  # one channel is in all that is seen
     assert not any("across" in name or "upward" in name for name, _ in net.named_parameters())
     assert {"across_0", "upward_1"} <= set(net.state_dict())  # but a run that goes on sees as it did
+
+
+def test_of_the_finest_maps_each_picture_shows_a_quarter_in_turn():
+    x = torch.arange(16.0).view(1, 1, 4, 4).expand(5, 1, 4, 4)
+    seen = [part.flatten().tolist() for part in projected.quarters(x)]
+    assert seen[:4] == [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
+    assert seen[4] == seen[0]
+
+
+def test_fresh_pictures_have_no_lattice():
+    torch.manual_seed(3)
+    made = projected.Generator(projected.Config(64, 16, 16))(torch.randn(16, 16)).detach()
+    halves = torch.nn.functional.interpolate(torch.nn.functional.avg_pool2d(made, 2), scale_factor=2.0)
+    assert (made - halves).square().mean() < 0.1 * made.var()
 
 
 def test_small_maps_open_and_shut_the_channels_of_large_ones():

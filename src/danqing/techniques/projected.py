@@ -6,10 +6,11 @@ so that no single channel can be attended to; a small discriminator of its own j
 (`gan.LOSSES["hinge"]`). Liu et al. 2021, "Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image
 Synthesis" (FastGAN): the generator, one convolution with a gated linear unit for each side, and gates by which maps of
 4 px weigh the channels of those eight times as large (skip-layer excitation).
-Departures, for one CPU core at 64 px: three depths of our own slim backbone instead of four of an EfficientNet; the way
-up is mixed by 1×1 instead of 3×3 convolutions; the discriminators have batch norm alone, not spectral norm beside it,
-and end at the same side, so that each depth has as many votes; the generator adds no noise, so that a latent is a
-picture, and works at half the side, four pixels to a place (Shi et al. 2016).
+Departures, for one CPU core at 64 px: four depths of our own slim backbone, the finest at the full side, where
+a quarter of each picture is looked at (without it the generator hid a lattice of two pixels that pooling does not let
+through); the way up is mixed by 1×1 instead of 3×3 convolutions; the discriminators have batch norm alone, not spectral
+norm beside it, and each depth has as many votes; the generator adds no noise, so that a latent is a picture, and does
+most of its work at half the side.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from torch import Tensor, nn
 from danqing.compute.blocks import Classes
 from danqing.errors import BadRequest
 
-LAYERS = ("relu2_2", "relu3_2", "relu4_1")  # of the frozen network, at 1/2, 1/4 and 1/8 of the picture's side
-CHANNELS = (64, 128, 256)  # that these have in our own backbone
+LAYERS = ("relu1_2", "relu2_2", "relu3_2", "relu4_1")  # of the frozen network, at 1, 1/2, 1/4 and 1/8 of the side
+CHANNELS = (32, 64, 128, 256)  # that these have in our own backbone
+HALVINGS = (2, 2, 1, 0)  # of what is seen of each, down to an eighth of the side; the first is half as large already
 SLOPE = 0.2  # of the leaky ReLU below 0
-FOLD = 2  # pixels of a side that make a place of the generator's finest maps
-FINE = 16  # channels at the full size
+FINE = 12  # channels at the full size
 LEAP = 8  # how many times larger the maps are that a gate opens
 
 
@@ -42,7 +43,7 @@ class Config:
     width: int = 32  # channels at half the picture's side; twice as many at half of that, up to 8 times
     classes: int = 0  # that can be asked for; 0: none
     mixed: int = 64  # channels that the discriminator sees of each depth
-    judge: int = 96  # channels of the discriminators
+    judge: int = 64  # channels of the discriminators
 
     def __post_init__(self) -> None:
         if self.size < 16 or self.size & (self.size - 1):
@@ -53,11 +54,11 @@ class Config:
     @property
     def sides(self) -> list[int]:
         """Sides of the generator's maps: 4, 8, … size / 2."""
-        return [2**k for k in range(2, int(math.log2(self.size // FOLD)) + 1)]
+        return [2**k for k in range(2, int(math.log2(self.size)))]
 
     def channels(self, side: int) -> int:
         """Channels of the generator's maps of that side."""
-        return self.width * min(8, self.size // FOLD // side)
+        return self.width * min(8, self.size // (2 * side))
 
 
 class Gate(nn.Module):
@@ -96,12 +97,13 @@ class Generator(nn.Module):
             )  # fmt: skip
             if side // LEAP in config.sides:
                 self.gates[str(side)] = Gate(config.channels(side // LEAP), there)
-        self.unfold = nn.Conv2d(config.width, FINE * FOLD**2, 3, padding=1)
-        self.end = nn.Conv2d(FINE, 3, 3, padding=1)
-        # The four pixels of a place begin alike (Aitken et al. 2017), or they would show as a lattice.
-        kernel = torch.empty(FINE, config.width, 3, 3)
-        nn.init.kaiming_normal_(kernel, a=SLOPE)
-        self.unfold.weight.data.copy_(kernel.repeat_interleave(FOLD**2, 0))
+        # Enlarged smoothly and padded by what is there: no lattice and no frame to begin with.
+        self.end = nn.Sequential(
+            nn.Conv2d(config.width, FINE, 3, padding=1, padding_mode="replicate"), nn.LeakyReLU(SLOPE, inplace=True),
+            nn.Upsample(scale_factor=2.0, mode="bilinear"),
+            nn.Conv2d(FINE, FINE, 3, padding=1, padding_mode="replicate"), nn.LeakyReLU(SLOPE, inplace=True),
+            nn.Conv2d(FINE, 3, 3, padding=1, padding_mode="replicate"),
+        )  # fmt: skip
 
     def forward(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
         """z (B, latent) standard normal, classes (B,) int64 or None → (B, 3, S, S) in [-1, 1]."""
@@ -114,8 +116,7 @@ class Generator(nn.Module):
             if name in self.gates:
                 x = self.gates[name](maps[int(name) // LEAP], x)
             maps[int(name)] = x
-        fine = F.leaky_relu(F.pixel_shuffle(self.unfold(x), FOLD), SLOPE)
-        return torch.tanh(self.end(fine))
+        return torch.tanh(self.end(x))
 
 
 class Discriminator(nn.Module):
@@ -131,14 +132,18 @@ class Discriminator(nn.Module):
         self.classes = Classes(config.classes, config.judge) if config.classes else None
 
     def see(self, maps: Mapping[str, Tensor]) -> list[Tensor]:
-        """What is looked at, mixed at random: {layer: (B, C, h, w)} of LAYERS → (B, mixed, h, w) for each."""
+        """What is looked at, mixed at random: {layer: (B, C, h, w)} of LAYERS → (B, mixed, h, w) for each,
+
+        of the first a quarter of each picture: (B, mixed, h / 2, w / 2).
+        """
         seen: list[Tensor] = []
         for number in reversed(range(len(LAYERS))):
             across, upward = (getattr(self, f"{name}_{number}") for name in ("across", "upward"))
-            x = F.conv2d(maps[LAYERS[number]].to(across.dtype), across)
+            own = maps[LAYERS[number]].to(across.dtype)
+            x = F.conv2d(own if number else quarters(own), across)
             if seen:
-                deeper = F.interpolate(F.conv2d(seen[0], upward), size=x.shape[-2:], mode="bilinear")
-                x = (x + deeper) * 0.5**0.5
+                deeper = F.conv2d(seen[0] if number else quarters(seen[0]), upward)
+                x = (x + F.interpolate(deeper, size=x.shape[-2:], mode="bilinear")) * 0.5**0.5
             seen.insert(0, x)
         return seen
 
@@ -155,12 +160,18 @@ class Discriminator(nn.Module):
         return torch.cat(scores, 1)
 
 
+def quarters(x: Tensor) -> Tensor:
+    """One quarter of each map, the four of them in turn: (B, C, h, w) → (B, C, h / 2, w / 2)."""
+    h, w = x.shape[-2] // 2, x.shape[-1] // 2
+    corners = [(n // 2 % 2 * h, n % 2 * w) for n in range(len(x))]
+    return torch.stack([x[n, :, top : top + h, left : left + w] for n, (top, left) in enumerate(corners)])
+
+
 def _head(config: Config, depth: int) -> nn.Sequential:
-    """From maps of 1 / 2^(depth + 1) of the picture's side to scores at an eighth of it."""
-    halvings = len(CHANNELS) - 1 - depth
+    """From what is seen at this depth to scores."""
     layers: list[nn.Module] = []
     before = config.mixed
-    for _ in range(halvings):
+    for _ in range(HALVINGS[depth]):
         layers += [nn.Conv2d(before, config.judge, 4, 2, 1, bias=False), nn.BatchNorm2d(config.judge),
                    nn.LeakyReLU(SLOPE, inplace=True)]  # fmt: skip
         before = config.judge
