@@ -168,8 +168,8 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "projected": (
         "Pictures from noise, judged through the frozen backbone: for few pictures and few minutes",
-        {"family": "projected", "loss": "hinge", "latent": 128, "width": 32, "batch": 16, "beta1": 0.0, "beta2": 0.99,
-         "augment": "window"},
+        {"family": "projected", "loss": "hinge", "latent": 128, "width": 32, "batch": 8, "beta1": 0.0, "beta2": 0.99,
+         "augment": "window", "rate": 3e-4, "rate_discriminator": 3e-4, "average": 0.998},
     ),
 }  # fmt: skip
 
