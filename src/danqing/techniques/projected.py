@@ -6,11 +6,11 @@ so that no single channel can be attended to; a small discriminator of its own j
 (`gan.LOSSES["hinge"]`). Liu et al. 2021, "Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image
 Synthesis" (FastGAN): the generator, one convolution with a gated linear unit for each side, and gates by which maps of
 4 px weigh the channels of those eight times as large (skip-layer excitation).
-Departures, for one CPU core at 64 px: four depths of our own slim backbone, the finest at the full side, where a quarter
-of each picture is looked at (from half the side on alone, a generator that ended in a pixel shuffle kept a lattice of two
-pixels, which pooling does not let through); the way up is mixed by 1×1 instead of 3×3 convolutions; the discriminators
-have batch norm alone, not spectral norm beside it, and each depth has as many votes; the generator adds no noise, so
-that a latent is a picture, and does most of its work at half the side.
+Departures, for one CPU core at 64 px: four depths of our own slim backbone, the finest at the full side, where a
+quarter of each picture is looked at (a generator that was seen from half the side on alone and ended in a pixel
+shuffle kept a lattice of two pixels, which pooling does not let through); the way up is mixed by 1×1 instead of 3×3
+convolutions; the discriminators have batch norm alone, not spectral norm beside it, and each depth has as many votes;
+the generator adds no noise, so that a latent is a picture, and does most of its work at half the side.
 """
 
 from __future__ import annotations
