@@ -3,9 +3,11 @@
     python benchmarks/generator_families.py --data DIR --minutes 10 --seeds 3 --recipes dcgan,r3gan --runs runs/families
 
 Trains each recipe `minutes` at `size` px with each seed, measures 1,000 pictures of each against the held-out ones and
-prints KID (with the floor and its distance to a blurred control), precision, recall, coverage, near-copies and the
-pictures seen, mean ± spread over the seeds; sheets of the first seed go into `RUNS/sheets`. Runs that are finished are
-not trained again, runs that were cut off go on, so it can be run in parts; `--only-table` trains nothing.
+prints KID (with the floor and its distance to a blurred control; beside it KID in an untrained space and the sliced
+Wasserstein distance, which do not flatter a generator that was judged through our backbone), precision, recall,
+coverage, near-copies and the pictures seen, mean ± spread over the seeds; sheets of the first seed go into
+`RUNS/sheets`. Runs that are finished are not trained again, runs that were cut off go on, so it can be run in parts;
+`--only-table` trains nothing.
 """
 
 import argparse
@@ -19,7 +21,7 @@ from danqing import studio
 from danqing.training import engine
 from danqing.training.run import Run
 
-COLUMNS = ("kid", "frechet", "precision", "recall", "coverage", "near_copies")
+COLUMNS = ("kid", "kid_untrained", "sliced_wasserstein", "frechet", "precision", "recall", "coverage", "near_copies")
 
 
 def folder_of(runs: Path, recipe: str, seed: int) -> Path:

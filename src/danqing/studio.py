@@ -236,7 +236,7 @@ def appraise(file: str | Path, *, on_step: OnStep = ignore, **options: Any) -> a
 
 def train(
     recipe: str,
-    data: str | Path,
+    data: str | Path | None,
     run: str | Path,
     settings: Mapping[str, str] | None = None,
     *,
@@ -245,17 +245,19 @@ def train(
 ) -> dict[str, float]:
     """Train a model by its recipe on a folder of works; returns what was measured on the held-out part.
 
-    run: the folder of this run; with `resume` it goes on from its last checkpoint, by its own settings. settings:
-    fields of the recipe's config as text, {"steps": "500"}. Raises UnknownName, BadRequest, TrainingFailed; Cancelled
-    leaves a checkpoint.
+    run: the folder of this run; with `resume` it goes on from its last checkpoint, by its own settings, and on the data
+    it was begun with where `data` is None. settings: fields of the recipe's config as text, {"steps": "500"}. Raises
+    UnknownName, BadRequest, TrainingFailed; Cancelled leaves a checkpoint.
     """
     from danqing import recipes
-    from danqing.training.run import Run
+    from danqing.training.run import Run, data_of
 
     chosen = recipes.get(recipe)
     begun = Run.at(Path(run)) if resume and (Path(run) / "run.json").exists() else None
     own = begun.config if begun and begun.recipe == chosen.name else None
     config = recipes.configure(chosen, settings or {}, own)
+    if data is None:
+        data = data_of(begun, Path(run), chosen.data)
     opened = Run.open(Path(run), chosen.name, dataclasses.asdict(config), resume, seed=config.seed, data=str(data))
     return chosen.train(config, Path(data), opened, on_step)
 

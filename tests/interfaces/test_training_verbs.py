@@ -97,6 +97,18 @@ def test_ctrl_c_saves_a_checkpoint_and_resume_goes_on(works: Path, danqing: Danq
     assert code == 0, err
 
 
+def test_a_run_goes_on_with_the_data_it_was_begun_with(danqing: Danqing):
+    words = ["train", "dcgan", "tiny=yes", "--run", "run"]
+    code, _, err = danqing(*words, "--resume")  # before there is a run
+    assert code == 2
+    assert "run holds no run to go on with; give --data" in err
+    assert not Path("run").exists()
+    assert danqing(*words, "steps=1", "--data", "digits")[0] == 0
+    code, _, err = danqing("train", "dcgan", "--run", "run", "steps=2", "--resume")
+    assert code == 0, err
+    assert max(int(row["step"]) for row in Run.at(Path("run")).metrics()) == 2
+
+
 def test_a_folder_that_is_no_run_is_refused(danqing: Danqing, works: Path):
     code, _, err = danqing("evaluate", works, "--data", works)
     assert code == 2

@@ -14,7 +14,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 SLOW = pytest.mark.slow
 FAMILIES = (
     *("cgan", "stylegan"),
-    *(pytest.param(name, marks=SLOW) for name in ("gan", "dcgan", "progan", "r3gan", "vae")),
+    *(pytest.param(name, marks=SLOW) for name in ("gan", "dcgan", "progan", "r3gan", "projected", "vae")),
 )
 
 

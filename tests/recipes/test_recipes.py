@@ -19,7 +19,7 @@ from danqing.errors import UnknownName
 from danqing.training.run import Run
 
 GENERATORS = (
-    *("gan", "dcgan", "wgan_gp", "lsgan", "cgan", "progan", "stylegan", "r3gan"),
+    *("gan", "dcgan", "wgan_gp", "lsgan", "cgan", "progan", "stylegan", "r3gan", "projected"),
     *("vae", "autoencoder", "flow", "cyclegan", "pix2pix", "sketch"),
 )
 

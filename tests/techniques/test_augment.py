@@ -37,6 +37,23 @@ def test_a_shift_moves_by_an_eighth_at_most_and_a_cut_blanks_half_the_side():
     assert blank.min() < 0.12  # and in a corner
 
 
+def test_a_window_is_three_quarters_of_the_side_from_anywhere_and_lets_gradients_through(pictures):
+    x = pictures.clone().requires_grad_()
+    out = augment.window(x, seeded())
+    assert out.shape == (6, 3, 12, 12)
+    assert torch.equal(out, augment.window(pictures, seeded()))
+    places = {
+        (y, z)
+        for part, whole in zip(out, x, strict=True)
+        for y in range(5)
+        for z in range(5)
+        if torch.equal(part, whole[:, y : y + 12, z : z + 12])
+    }
+    assert len(places) > 2
+    out.sum().backward()
+    assert float(x.grad.sum()) == 6 * 3 * 12 * 12
+
+
 def test_adaptive_augmentation_leaves_pictures_alone_at_first_and_changes_them_later(pictures):
     net = augment.Adaptive()
     assert torch.equal(net(pictures, seeded()), pictures)

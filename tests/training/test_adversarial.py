@@ -15,7 +15,7 @@ from danqing.training import adversarial, generators, metrics, pictures
 from danqing.training.run import Run
 
 DIGITS = Path("digits")
-PRESETS = ("gan", "dcgan", "wgan_gp", "lsgan", "cgan", "progan", "stylegan", "r3gan")
+PRESETS = ("gan", "dcgan", "wgan_gp", "lsgan", "cgan", "progan", "stylegan", "r3gan", "projected")
 
 
 def trained(folder, name, **changes):
@@ -46,7 +46,7 @@ def test_a_run_logs_what_stability_is_judged_by_and_draws_its_sheets(tmp_path):
     assert result["parameters"] > 0
 
 
-@pytest.mark.parametrize("name", ["cgan", "stylegan", "progan"])
+@pytest.mark.parametrize("name", ["cgan", "stylegan", "progan", "projected"])
 def test_weights_come_back_as_the_generator_that_was_saved(name, tmp_path):
     run, measured = trained(tmp_path, name, storage="float32")
     assert recipes.get(name).evaluate(run, DIGITS) == measured
@@ -105,6 +105,19 @@ def test_parts_can_be_put_together_freely(changes, tmp_path):
     assert ("penalty" in logged) == bool(changes.get("between"))
 
 
+@pytest.mark.parametrize("changes", [{"augment": "adaptive"}, {"augment": "diff", "critics": 2}, {"label": "digit"}])
+def test_a_projected_discriminator_plays_by_other_rules_too(changes, tmp_path):
+    run, measured = trained(tmp_path, "projected", **changes)
+    assert all(value == value for value in measured.values())
+    assert next(iter(run.metrics()))["gradient_generator"] > 0
+
+
+def test_only_some_of_the_pictures_can_be_learned_and_measured(tmp_path):
+    run, measured = trained(tmp_path, "dcgan", only="digit=1,7")
+    assert json.loads((tmp_path / "result.json").read_text())["training_pictures"] < 400
+    assert recipes.get("dcgan").evaluate(run, DIGITS) == measured
+
+
 def test_a_path_length_can_be_asked_of_styles(tmp_path):
     run, _ = trained(tmp_path, "stylegan", path=2.0)
     assert next(iter(run.metrics()))["path"] >= 0
@@ -124,6 +137,7 @@ def test_adaptive_augmentation_grows_on_a_collection_that_is_learned_by_heart(tm
         ({"size": 48}, "size is 48"),
         ({"critics": 0}, "critics"),
         ({"path": 1.0}, "stylegan"),
+        ({"family": "projected", "r1": 1.0}, "leave them at 0"),
         ({"storage": "int4"}, "storage is 'int4'"),
         ({"minutes": 0}, "minutes"),
     ],

@@ -123,6 +123,8 @@ def test_a_summary_has_every_figure_with_its_floor_and_its_controls(space, digit
     assert found["kid_error"] > 0
     assert found["kid_floor"] < found["kid_blurred"]
     assert found["kid_floor"] < found["kid_noised"]
+    assert found["kid_untrained_floor"] < found["kid_untrained_blurred"]
+    assert found["kid_untrained_floor"] < found["kid_untrained_noised"]
     assert found["near_copies"] == 1
     assert found == metrics.summary(Repeats(made), digits, space, count=60)
 

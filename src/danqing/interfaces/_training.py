@@ -35,7 +35,9 @@ class Train:
         tuple[str, ...],
         Flag("settings of the recipe: steps=500 size=96 (list: --settings)", "[KEY=VALUE]…", argument=True),
     ] = ()
-    data: Annotated[Path | None, Flag("the folder of works to learn from", "DIR")] = None
+    data: Annotated[Path | None, Flag("the folder of works to learn from; with --resume, as the run has it", "DIR")] = (
+        None
+    )
     run: Annotated[Path | None, Flag("the folder of this run; runs/RECIPE unless given", "DIR")] = None
     resume: Annotated[bool, Flag("go on from the run's last checkpoint")] = False
     list: Annotated[bool, Flag("list the recipe's settings and what each is for", name="--settings")] = False
@@ -51,7 +53,7 @@ def train(voice: Voice, asked: Train) -> None:
     if asked.list:
         _list_settings(voice, recipe)
         return
-    if asked.data is None:
+    if asked.data is None and (asked.dry_run or not asked.resume):
         raise BadRequest(f"no --data was given; {recipe.name} takes {recipe.data}")
     chosen = _settings(asked.settings)
     if asked.dry_run:
@@ -207,6 +209,9 @@ def _judged(voice: Voice, what: str, judged: Judged) -> None:
                 error = f" ± {found.figures['kid_error']:.2g}" if name == "kid" else ""
                 beside = [f"{control[name]:.4g}" for control in found.controls.values()]
                 rows.append((name, f"{value:.4g}{error}", *beside))
+        kid = "kid_untrained"
+        first = f"{found.untrained[kid]:.4g} ± {found.untrained[f'{kid}_error']:.2g}"
+        rows.insert(1, (kid, first, *(f"{found.untrained[f'{kid}_{name}']:.4g}" for name in found.controls)))
         rows.append(("near_copies", f"{found.copies.rate:.1%}", f"{found.copies.floor:.1%}", "", ""))
         table(voice, heads, rows)
         counts = ", ".join(f"{count:,} {side}" for side, count in found.counts.items())

@@ -23,12 +23,14 @@ NAMES = (
     *("phrases", "pianoroll_gan"),
     *("piano", "pop", "jazz"),
     "sketch",
-    *("gan", "dcgan", "wgan_gp", "lsgan", "cgan", "progan", "stylegan", "r3gan"),
+    *("gan", "dcgan", "wgan_gp", "lsgan", "cgan", "progan", "stylegan", "r3gan", "projected"),
     *("vae", "autoencoder", "flow", "cyclegan", "pix2pix"),
 )
 TABLES = ("prosody",)  # recipes that derive tables instead of training weights
 # Recipes that share a module, which then holds them in `RECIPES`; every other has a module of its name, with `RECIPE`.
-MODULES = dict.fromkeys(("gan", "dcgan", "wgan_gp", "lsgan", "cgan", "progan", "stylegan", "r3gan"), "gans")
+MODULES = dict.fromkeys(
+    ("gan", "dcgan", "wgan_gp", "lsgan", "cgan", "progan", "stylegan", "r3gan", "projected"), "gans"
+)
 
 
 class Settings(Protocol):

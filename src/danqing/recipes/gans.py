@@ -1,8 +1,9 @@
 """Generative adversarial networks for one's own pictures: one config, and a preset for each paper.
 
 `gan` (fully connected, 2014), `dcgan`, `wgan_gp`, `lsgan`, `cgan` (asked for a class), `progan` (grows), `stylegan`
-(styles, mixing, truncation) and `r3gan` (the strongest for its minutes). A preset is only defaults: every setting of
-every preset can be given, so `dcgan loss=hinge augment=diff` is a recipe too.
+(styles, mixing, truncation), `r3gan` (the modern baseline) and `projected` (judged through the frozen backbone: the one
+for few pictures and few minutes). A preset is only defaults: every setting of every preset can be given, so
+`dcgan loss=hinge augment=diff` is a recipe too.
 
 Data: a folder of pictures, a .zip of one, or `digits`. Measured on held-out pictures.
 Budget: an hour on one core at 64 px; steps, minutes, batch and width grow with a GPU.
@@ -19,7 +20,7 @@ from typing import Any
 from danqing.artwork.request import OnStep
 from danqing.compute import checkpoint
 from danqing.errors import BadRequest
-from danqing.recipes import Recipe
+from danqing.recipes import Recipe, shipped
 from danqing.training import adversarial, engine, generators, pictures
 from danqing.training.run import Run, write_atomically
 
@@ -28,7 +29,7 @@ from danqing.training.run import Run, write_atomically
 class Config:
     """Settings of one training run."""
 
-    family: str = "gan"  # the nets: gan, progan, stylegan or r3gan
+    family: str = "gan"  # the nets: gan, progan, stylegan, r3gan or projected
     net: str = "conv"  # of the family gan: conv (DCGAN) or dense (fully connected)
     norm: bool = True  # of the family gan: batch norm in the discriminator
     size: int = 64  # picture side, px: 8, 16, 32, 64, 128 …
@@ -36,6 +37,7 @@ class Config:
     latent: int = 100  # numbers that a picture is made from
     depth: int = 1  # of r3gan: residual blocks at each side
     patch: int = 2  # of r3gan: px that the finest maps have one place for; 1, 2 or 4
+    only: str = ""  # pictures with these labels alone, as in style=impressionism,tonalism
     label: str = ""  # the key of metadata.jsonl whose classes can be asked for; none unless given
     loss: str = "nonsaturating"  # or minimax, least_squares, hinge, wasserstein, relativistic
     critics: int = 1  # steps of the discriminator for one of the generator
@@ -46,7 +48,7 @@ class Config:
     drift: float = 0.0  # weight of the squared scores of real pictures
     path: float = 0.0  # of stylegan: weight of the path lengths
     mixing: float = 0.0  # of stylegan: share of pictures made from two latents
-    augment: str = "none"  # diff (DiffAugment) or adaptive (ADA), for small collections
+    augment: str = "none"  # diff (DiffAugment), adaptive (ADA) or window, for small collections
     target: float = 0.6  # of adaptive: mean sign of the decisions on real pictures that it keeps to
     ramp: float = 50_000.0  # of adaptive: pictures in which its probability could go from 0 to 1
     rate: float = 2e-4  # the generator's learning rate
@@ -101,7 +103,7 @@ class Preset:
 
 def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, float]:
     """Train and save. Returns what `evaluate` returns."""
-    collection = pictures.load(root, config.size, label=config.label)
+    collection = pictures.load(root, config.size, label=config.label, only=config.only)
     technique = config.technique(len(collection.classes) if config.label else 0)
     budget = engine.Budget(
         config.steps,
@@ -110,7 +112,8 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
         checkpoint_every_s=config.checkpoint_s,
         ema=config.average,
     )
-    made = adversarial.train(config.play(), technique, collection, run, budget, on_step=on_step)
+    eyes = shipped.backbone() if config.family == "projected" else None
+    made = adversarial.train(config.play(), technique, collection, run, budget, eyes, on_step=on_step)
     adversarial.save(run.folder / "weights.safetensors", made, config.storage)
     measured = evaluate(run, root)
     report = {
@@ -126,7 +129,7 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
 def evaluate(run: Run, root: Path) -> dict[str, float]:
     """The saved generator beside held-out pictures."""
     own = generators.restore(*checkpoint.load_weights(run.folder / "weights.safetensors"))
-    collection = pictures.load(root, own.size, label=run.config["label"])
+    collection = pictures.load(root, own.size, label=run.config["label"], only=run.config.get("only", ""))
     return adversarial.measure(own, collection)
 
 
@@ -162,6 +165,11 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
         "Pictures from noise by the modern baseline: relativistic loss, R1 and R2, residual nets",
         {"family": "r3gan", "loss": "relativistic", "r1": 0.5, "r2": 0.5, "every": 4, "latent": 64, "width": 32,
          "batch": 16, "beta1": 0.0, "beta2": 0.99, "augment": "adaptive", "decay": True},
+    ),
+    "projected": (
+        "Pictures from noise, judged through the frozen backbone: for few pictures and few minutes",
+        {"family": "projected", "loss": "hinge", "latent": 128, "width": 32, "batch": 8, "beta1": 0.0, "beta2": 0.99,
+         "augment": "window", "rate": 3e-4, "rate_discriminator": 3e-4, "average": 0.998},
     ),
 }  # fmt: skip
 

@@ -19,14 +19,15 @@ from torch import Tensor, nn
 
 from danqing.artwork.image import Picture
 from danqing.compute import checkpoint, device, seed
+from danqing.compute.blocks import Features
 from danqing.encode.image import to_picture
 from danqing.errors import BadRequest
-from danqing.techniques import augment, gan, progan, r3gan, stylegan
+from danqing.techniques import augment, gan, progan, projected, r3gan, stylegan
 from danqing.training import data, engine, metrics, pictures
 from danqing.training.generators import Sampler
 from danqing.training.run import Run
 
-FAMILIES: dict[str, Any] = {"gan": gan, "progan": progan, "stylegan": stylegan, "r3gan": r3gan}
+FAMILIES: dict[str, Any] = {"gan": gan, "progan": progan, "stylegan": stylegan, "r3gan": r3gan, "projected": projected}
 SHEET = 8  # pictures a row and a column of a sheet
 PROBES = 128  # held-out pictures that are looked at as training goes on
 
@@ -63,6 +64,8 @@ class Play:
                 raise BadRequest(f"{name} is {getattr(self, name)!r}; it is one of {', '.join(known)}")
         if min(self.critics, self.batch, self.every, self.path_every) < 1:
             raise BadRequest("critics, batch, every and path_every are whole numbers of 1 or more")
+        if self.family == "projected" and (self.between or self.r1 or self.r2):
+            raise BadRequest("between, r1 and r2 are slopes of a discriminator that sees pictures; leave them at 0")
         if self.family != "stylegan" and (self.path or self.mixing):
             raise BadRequest(f"path and mixing are for stylegan; {self.family} has no styles: leave them at 0")
 
@@ -71,9 +74,20 @@ class Game:
     """The nets of one run and what a step does with them."""
 
     def __init__(
-        self, play: Play, config: Any, nets: tuple[nn.Module, nn.Module], collection: pictures.Collection
+        self,
+        play: Play,
+        config: Any,
+        nets: tuple[nn.Module, nn.Module],
+        collection: pictures.Collection,
+        eyes: Features | None = None,
     ) -> None:
-        """nets: generator and discriminator, fresh, fp32; config: theirs, of which `latent` and `classes` are used."""
+        """nets: generator and discriminator, fresh, fp32; config: theirs, of which `latent` and `classes` are used.
+
+        eyes: the frozen network that a `projected` discriminator looks through.
+        """
+        if isinstance(nets[1], projected.Discriminator) != (eyes is not None):
+            raise ValueError("a projected discriminator looks through a frozen network, and no other does")
+        self.eyes = eyes
         self.play, self.config, self.collection = play, config, collection
         self.compute = device.choose()
         self.loss = gan.LOSSES[play.loss]
@@ -119,10 +133,11 @@ class Game:
             classes = None if classes is None else classes.to(real.device)
             with torch.set_grad_enabled(number == len(batches) - 1):
                 made, styles = self.make(moment, len(real), classes)
-            figures |= self.judge(moment, real, made.detach(), classes)
+            seen = self.look(self.augmented(made, moment)) if self.eyes else None
+            figures |= self.judge(moment, real, made.detach(), classes, seen)
             moment.update("discriminator", factor)
         self.discriminator.requires_grad_(False)  # it judges here and does not learn
-        figures |= self.please(moment, real, made, styles, classes)
+        figures |= self.please(moment, real, made, styles, classes, seen)
         self.discriminator.requires_grad_(True)
         moment.update("generator", factor)
         return figures
@@ -139,14 +154,27 @@ class Game:
         styles = stylegan.mixed(self.generator, latents(), latents(), self.play.mixing, classes)
         return self.generator.synthesise(styles), styles
 
-    def judge(self, moment: engine.Moment, real: Tensor, made: Tensor, classes: Tensor | None) -> dict[str, Tensor]:
-        """The discriminator's loss and gradients."""
+    def judge(
+        self,
+        moment: engine.Moment,
+        real: Tensor,
+        made: Tensor,
+        classes: Tensor | None,
+        seen: list[Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """The discriminator's loss and gradients. seen: the made pictures through the eyes, where there are eyes."""
         play, discriminator = self.play, self.discriminator
-        real, made = self.augmented(real, moment), self.augmented(made, moment)
+        real = self.augmented(real, moment)
         due = moment.index % play.every == 0
-        real.requires_grad_(bool(play.r1) and due)
-        made.requires_grad_(bool(play.r2) and due)
-        of_real, of_made = discriminator(real, classes), discriminator(made, classes)
+        if seen is None:
+            made = self.augmented(made, moment)
+            real.requires_grad_(bool(play.r1) and due)
+            made.requires_grad_(bool(play.r2) and due)
+            of_real, of_made = discriminator(real, classes), discriminator(made, classes)
+        else:
+            with torch.no_grad():
+                looked = self.look(real)
+            of_real, of_made = discriminator(looked, classes), discriminator([x.detach() for x in seen], classes)
         loss = objective = self.loss.discriminator(of_real, of_made)
         found = {"loss_discriminator": loss.detach()}
         for name, weight, scores, x in (("r1", play.r1, of_real, real), ("r2", play.r2, of_made, made)):
@@ -163,19 +191,26 @@ class Game:
             objective = objective + play.drift * of_real.square().mean()
         moment.backward(objective)
         if play.augment == "adaptive":
-            self.adaptive.watch(gan.correct(self.loss, of_real.detach(), of_made.detach()).cpu())
+            signs = gan.correct(self.loss, of_real.detach(), of_made.detach())
+            self.adaptive.watch(signs.view(len(real), -1).mean(1).cpu())
             found["augmentation"] = self.adaptive.probability.clone()
         return found | {"gradient_discriminator": _norm(discriminator)}
 
     def please(
-        self, moment: engine.Moment, real: Tensor, made: Tensor, styles: Tensor | None, classes: Tensor | None
+        self,
+        moment: engine.Moment,
+        real: Tensor,
+        made: Tensor,
+        styles: Tensor | None,
+        classes: Tensor | None,
+        seen: list[Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """The generator's loss and gradients."""
-        of_made = self.discriminator(self.augmented(made, moment), classes)
+        """The generator's loss and gradients. seen: as `judge` has it; looked at once for both, which saves a pass."""
+        of_made = self.discriminator(self.augmented(made, moment) if seen is None else seen, classes)
         of_real = of_made
         if self.loss.paired:
             with torch.no_grad():
-                of_real = self.discriminator(self.augmented(real, moment), classes)
+                of_real = self.discriminator(self.look(self.augmented(real, moment)), classes)
         loss = objective = self.loss.generator(of_real, of_made)
         found = {"loss_generator": loss.detach()}
         if styles is not None and self.play.path and moment.index % self.play.path_every == 0:
@@ -185,10 +220,16 @@ class Game:
         moment.backward(objective)
         return found | {"gradient_generator": _norm(self.generator)}
 
+    def look(self, x: Tensor) -> Any:
+        """What the discriminator is shown of pictures in [-1, 1]: these, or a frozen network's maps of them."""
+        if self.eyes is None:
+            return x
+        return cast(projected.Discriminator, self.discriminator).see(self.eyes(x * 0.5 + 0.5, projected.LAYERS))
+
     def augmented(self, x: Tensor, moment: engine.Moment) -> Tensor:
         """Real or made pictures, changed as the rules say."""
-        if self.play.augment == "diff":
-            return augment.diff(x, moment.generator)
+        if self.play.augment in ("diff", "window"):
+            return getattr(augment, self.play.augment)(x, moment.generator)  # type: ignore[no-any-return]
         if self.play.augment == "adaptive":
             return cast(Tensor, self.adaptive(x, moment.generator))
         return x
@@ -224,7 +265,8 @@ class Game:
 
         def scores(x: Tensor) -> Tensor:
             own_classes = None if classes is None else classes.to(self.compute.device)
-            return cast(Tensor, discriminator(self.seen(self.compute.tensor(x)), own_classes)).cpu()
+            shown = self.look(self.seen(self.compute.tensor(x)))
+            return cast(Tensor, discriminator(shown, own_classes)).cpu()
 
         of_real, of_made = scores(real), scores(made)
         middle = self.loss.middle
@@ -250,11 +292,20 @@ def _norm(net: nn.Module) -> Tensor:
 
 
 def train(
-    play: Play, config: Any, collection: pictures.Collection, run: Run, budget: engine.Budget, **how: Any
+    play: Play,
+    config: Any,
+    collection: pictures.Collection,
+    run: Run,
+    budget: engine.Budget,
+    eyes: Features | None = None,
+    **how: Any,
 ) -> Plain | Styled:
-    """Train until the budget ends and save nothing yet. how: `on_step`. Returns the averaged generator's sampler."""
+    """Train until the budget ends and save nothing yet. how: `on_step`. Returns the averaged generator's sampler.
+
+    eyes: the frozen network that the family `projected` looks through.
+    """
     torch.manual_seed(play.seed)
-    game = Game(play, config, FAMILIES[play.family].build(config), collection)
+    game = Game(play, config, FAMILIES[play.family].build(config), collection, eyes)
     nets = engine.fit(run, game.trainee(), budget, play.seed, **how)
     nets["generator"].cpu()
     return game.sampler(nets)

@@ -11,6 +11,11 @@ of pixel patches (Karras et al. 2018) all move with the number of pictures, so t
 pictures are cut, in the order they were drawn, into as many sets of the held-out set's size as there are, and the
 figure is the mean over these sets; the training pictures of the floor likewise, in an order drawn from the seed.
 
+A generator that was judged through our backbone while it learned is flattered by figures in its space. KID stands there
+a second time, in a space that nobody was trained in: means and deviations of the maps of the same graph with random
+filters (Naeem et al. 2020 found such features to do where pictures are unlike ImageNet's), each standardised by the
+training pictures. The sliced Wasserstein distance knows nothing of either.
+
 Departures: the features are the means of our backbone's maps over the picture, of the last layers of its third, fourth
 and fifth blocks, not Inception's; figures cannot be compared with those of papers, only with one another.
 """
@@ -18,7 +23,7 @@ and fifth blocks, not Inception's; figures cannot be compared with those of pape
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -27,6 +32,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from danqing.artwork.request import OnStep, Step, ignore
+from danqing.techniques.backbone import Backbone
+from danqing.techniques.backbone import Config as BackboneConfig
 from danqing.training import data, nearness
 from danqing.training.generators import Sampler, samples
 from danqing.training.nearness import Features, distances
@@ -64,6 +71,54 @@ class Space:
             maps = self.extractor(x * 0.5 + 0.5, self.layers)
             found.append(torch.cat([maps[layer].float().mean(dim=(2, 3)) for layer in self.layers], dim=1).cpu())
         return torch.cat(found).double().numpy()
+
+
+class Untrained:
+    """A feature space of random filters, the same for everybody, standardised by pictures that are given."""
+
+    layers = ("relu1_2", "relu2_2", "relu3_3")
+
+    def __init__(self, pictures: Tensor) -> None:
+        """pictures (N, 3, S, S) in [-1, 1], those that features are standardised by."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.net = Backbone(BackboneConfig()).eval().requires_grad_(False)
+        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        plain = self._plain(pictures)
+        self.mean, self.deviation = plain.mean(axis=0), plain.std(axis=0) + 1e-6
+
+    def __call__(self, pictures: Tensor) -> Features:
+        """(N, 3, S, S) in [-1, 1] → (N, D) float64, two numbers for each channel of each layer."""
+        found: Features = (self._plain(pictures) - self.mean) / self.deviation
+        return found
+
+    @torch.no_grad()
+    def _plain(self, pictures: Tensor) -> Features:
+        found = []
+        for x in torch.split(pictures, BATCH):
+            maps = self.net(x.contiguous(memory_format=torch.channels_last) * 0.5 + 0.5, self.layers)
+            numbers = [f(m, dim=(2, 3)) for m in maps.values() for f in (torch.mean, torch.std)]
+            found.append(torch.cat(numbers, dim=1))
+        return torch.cat(found).double().numpy()
+
+
+def kid_untrained(made: Tensor, training: Tensor, held: Tensor, most: int = 500, seed: int = 0) -> dict[str, float]:
+    """KID to held-out pictures in the space of `Untrained`, its error, its floor and its controls.
+
+    All (N, 3, S, S) in [-1, 1]; of each the first `most` are looked at.
+    """
+    space = Untrained(training[:most])
+    real, seen = space(held[:most]), space(training[:most])
+    n = min(len(training), len(held), most)
+    grain = noised(training[:n], torch.Generator().manual_seed(seed))
+    value, error = kid(space(made[:most]), real)
+    return {
+        "kid_untrained": value,
+        "kid_untrained_error": error,
+        "kid_untrained_floor": kid(seen, real)[0],
+        "kid_untrained_blurred": kid(space(blurred(training[:n])), real)[0],
+        "kid_untrained_noised": kid(space(grain), real)[0],
+    }
 
 
 # --- the figures: arrays of features in, a number out -----------------------------------------------------------------
@@ -268,6 +323,7 @@ class Evaluation:
     figures: Mapping[str, float]  # of the made pictures
     controls: Mapping[str, Mapping[str, float]]
     copies: nearness.Nearness
+    untrained: Mapping[str, float] = field(default_factory=dict)  # of `kid_untrained`
 
     def flat(self) -> dict[str, float]:
         """One mapping: kid, kid_error, kid_floor, kid_blurred, kid_noised, frechet, …, near_copies."""
@@ -275,7 +331,7 @@ class Evaluation:
         for figure in FIGURES:
             found[figure] = self.figures[figure]
             found |= {f"{figure}_{name}": control[figure] for name, control in self.controls.items()}
-        return {**found, "near_copies": self.copies.rate, "near_copies_floor": self.copies.floor}
+        return {**found, **self.untrained, "near_copies": self.copies.rate, "near_copies_floor": self.copies.floor}
 
 
 def measure(made: Tensor, reference: Reference, on_step: OnStep = ignore) -> Evaluation:
@@ -288,7 +344,9 @@ def measure(made: Tensor, reference: Reference, on_step: OnStep = ignore) -> Eva
     copies = nearness.search(made[:PROBES], features[:PROBES], reference.space, training, held)
     on_step(Step(3, 3, "near-copies"))
     counts = {"made": len(made), "held": len(held), "training": len(training)}
-    return Evaluation(reference.space.name, reference.space.sha256, counts, figures, reference.controls, copies)
+    untrained = kid_untrained(made, training.pictures, held.pictures)
+    space = reference.space
+    return Evaluation(space.name, space.sha256, counts, figures, reference.controls, copies, untrained)
 
 
 def summary(

@@ -27,6 +27,19 @@ def write_atomically(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def data_of(run: Run | None, folder: Path, wanted: str) -> str:
+    """What the run in `folder` was begun with, for going on without naming it again.
+
+    Raises BadRequest where there is no such run, or where it does not say. wanted: what the recipe takes.
+    """
+    if run is None:
+        raise BadRequest(f"no --data was given, and {folder} holds no run to go on with; give --data: {wanted}")
+    data = str(run.about.get("data", ""))
+    if not data:
+        raise BadRequest(f"{folder} does not say what it was begun with; give --data: {wanted}")
+    return data
+
+
 @dataclass
 class Run:
     """One run on disk. `open` starts it or, with `resume`, picks it up where its last checkpoint stands."""
