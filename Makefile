@@ -1,4 +1,4 @@
-# Two commands on a fresh machine: `make art` paints the first work, `make test` passes the tests.
+# Two commands on a fresh machine: `make art` makes the first works, `make test` passes the tests.
 # They need Python 3.11 or newer, make, and a package index that pip can reach; nothing is installed outside .venv.
 
 VENV   := .venv
@@ -6,16 +6,13 @@ BIN    := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do command -v $$p >/dev/null && \
             $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-# A photo that scikit-learn carries, so that the first work needs nothing but what is installed.
-SAMPLE  = $$($(BIN)/python -c 'import importlib.util as u, pathlib as p; \
-            print(p.Path(u.find_spec("sklearn").origin).parent / "datasets" / "images" / "$(1)")')
-STYLE  ?= ukiyo-e
+IDEA   ?= 秋夜江上的孤舟
 
 .PHONY: help art studio test check slow clean constraints
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make art      set up and make the first work, out/first-work.png"
+	@echo "make art      set up and make a first suite, out/suite: poem, painting, music, film"
 	@echo "make studio   set up and open the studio in the browser"
 	@echo "make test     set up and pass the tests"
 	@echo "make check    lint, types, import contract, documents"
@@ -24,7 +21,7 @@ help:
 
 art: $(VENV)/.stamp-art
 	@mkdir -p out
-	@$(BIN)/danqing stylize "$(call SAMPLE,china.jpg)" --style "$(STYLE)" --seed 7 --force -o out/first-work.png
+	@$(BIN)/danqing suite "$(IDEA)" --size 512 --seed 1 --force -o out/suite
 
 studio: $(VENV)/.stamp-art
 	@$(BIN)/danqing studio

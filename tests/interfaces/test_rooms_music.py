@@ -12,6 +12,7 @@ from danqing.artwork.artwork import Artwork
 from danqing.artwork.literature import Writing
 from danqing.artwork.music import ZERO, Key, Meter, Note, Part, Score, Tempo
 from danqing.artwork.provenance import Provenance
+from danqing.catalog.catalog import cards
 from danqing.errors import BadRequest, UnknownName
 from danqing.interfaces.rooms import Studio, music
 
@@ -51,7 +52,8 @@ def test_the_notes_of_a_work_on_the_shelf_are_told_and_those_of_a_text_are_not(h
 
 def test_every_style_on_a_card_is_one_that_can_be_composed() -> None:
     told = music.styles()
-    assert {style["name"] for style in told["styles"]} == set(STYLES)
+    without = {"pop", "jazz"} - {card.name for card in cards()}  # their models are not in every installation
+    assert {style["name"] for style in told["styles"]} == set(STYLES) - without
     for style in told["styles"]:
         assert style["title"]["zh"] != style["name"]
         for kind in style["kinds"]:

@@ -72,6 +72,7 @@ export const FIELDS: Record<string, Both> = {
   bars_range: { en: "Which bars", zh: "哪几小节" },
   restyle: { en: "Restyle", zh: "换风格" },
   blend: { en: "Blend", zh: "混合" },
+  chart: { en: "Chord chart", zh: "和弦谱" },
   density: { en: "Density", zh: "疏密" },
   span: { en: "Range", zh: "音域" },
   syncopation: { en: "Syncopation", zh: "切分" },
@@ -160,8 +161,8 @@ export const HELP_ZH: Record<string, string> = {
     "own：自带的 Transformer；lstm：循环网络；hf:NAME：Hugging Face 上的模型",
   "how many different works, up to 20": "写几件不同的，最多 20 件",
   "the same seed gives the same text; a fresh one unless given": "同一粒种子写出同样的文字；不写就换新的",
-  "chorale (bach), folk, a dance: folk:jig, or piano music: mozart, haydn, beethoven, scarlatti, chopin, joplin, chopin:nocturne; that of the piece, or chorale, unless given":
-    "chorale（众赞歌）、folk（民歌）、舞曲 folk:jig，或钢琴曲 mozart、haydn、beethoven、scarlatti、chopin、joplin、chopin:nocturne；不写则随原曲，或众赞歌",
+  "chorale (bach), folk, a dance: folk:jig, or piano music: mozart, haydn, beethoven, scarlatti, chopin, joplin, chopin:nocturne; pop; jazz, jazz:blues; that of the piece, or chorale, unless given":
+    "chorale（众赞歌）、folk（民歌）、舞曲 folk:jig，或钢琴曲 mozart、haydn、beethoven、scarlatti、chopin、joplin、chopin:nocturne；pop（流行歌曲）；jazz（爵士独奏）、jazz:blues；不写则随原曲，或众赞歌",
   "how many bars, 2 to 64; with --continue how many more, with --blend in all, 16": "几小节，2 到 64；续写时是再写几小节，混合时是总共几小节，默认 16",
   "g-minor, Bb, d-dorian; one that suits the mood unless given": "g-minor、Bb、d-dorian；不写则随情绪选",
   "4/4, 3/4, 6/8 …; that of the style unless given": "4/4、3/4、6/8 等；不写则随风格",
@@ -175,6 +176,7 @@ export const HELP_ZH: Record<string, string> = {
   "of a blend: fewer notes (-1) or more (1)": "混合时：音少些（-1）或多些（1）",
   "of a blend: a narrower (-1) or a wider (1) melody": "混合时：旋律窄些（-1）或宽些（1）",
   "of a blend: less (-1) or more (1) against the beat": "混合时：切分少些（-1）或多些（1）",
+  'the chords of jazz and pop, "| Dm7 G7 | Cmaj7 |", or a text file of them': "爵士与流行歌曲的和弦，如“| Dm7 G7 | Cmaj7 |”，或写有和弦的文本文件",
   "0.1 plays it safe, 1 is as varied as the model, up to 2; chosen for the style": "0.1 求稳，1 与模型所学一样多变，最大 2；不写则随风格",
   "the same seed gives the same music; a fresh one unless given": "同一粒种子写出同样的音乐；不写就换新的",
   "a run's folder, a .safetensors file or the name of a shipped generator": "训练所得的文件夹、.safetensors 文件，或自带生成器的名字",

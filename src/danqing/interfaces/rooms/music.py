@@ -13,6 +13,7 @@ from danqing.arts.write import MOODS_ZH
 from danqing.artwork import scores
 from danqing.artwork.music import Score
 from danqing.artwork.pitches import TONICS
+from danqing.catalog.catalog import cards
 from danqing.errors import BadRequest
 from danqing.interfaces.rooms import Studio, studio
 
@@ -32,12 +33,17 @@ TITLES = {  # style → English, 中文, what it is in both
     "scarlatti": ("Scarlatti", "斯卡拉蒂", "keyboard, bright and dry", "键盘，清脆明亮"),
     "chopin": ("Chopin", "肖邦", "piano, singing and ornate", "钢琴，如歌而华丽"),
     "joplin": ("Joplin", "乔普林", "ragtime", "拉格泰姆"),
+    "pop": ("Pop song", "流行歌曲", "melody, bridge and piano over chords", "和弦之上的旋律、对位与钢琴"),
+    "jazz": ("Jazz", "爵士", "a solo over a chord chart, with bass and piano", "和弦谱上的独奏，配贝斯与钢琴"),
 }
+OWN_MODELS = ("pop", "jazz")  # styles whose model has their name and need not be in every installation
 KINDS_ZH = {
     "reel": "里尔", "jig": "吉格", "hornpipe": "号笛舞曲", "slip-jig": "滑步吉格", "waltz": "圆舞曲", "march": "进行曲",
     "polka": "波尔卡", "strathspey": "斯特拉斯佩", "air": "歌调", "carol": "颂歌", "sonata": "奏鸣曲",
     "mazurka": "玛祖卡", "polonaise": "波兰舞曲", "nocturne": "夜曲", "prelude": "前奏曲", "etude": "练习曲",
     "ballade": "叙事曲", "scherzo": "谐谑曲", "rag": "拉格",
+    "blues": "布鲁斯", "minor-blues": "小调布鲁斯", "rhythm": "节奏变化", "cycle": "五度循环", "modal": "调式",
+    "minor": "小调",
 }  # fmt: skip
 MODES_ZH = {
     "major": "大调", "minor": "小调", "ionian": "伊奥尼亚", "dorian": "多利亚", "phrygian": "弗里几亚",
@@ -54,7 +60,10 @@ KEPT = 24  # works whose notes are held ready
 def styles() -> dict[str, Any]:
     """Every style with its kinds, keys, metres and what can be done in it; titles in both languages."""
     found = []
+    shipped = {card.name for card in cards()}
     for name, style in STYLES.items():
+        if name in OWN_MODELS and name not in shipped:
+            continue
         en, zh, about_en, about_zh = TITLES.get(name, (name.capitalize(), name, "", ""))
         kinds = [
             {"name": kind, "title": {"en": kind, "zh": KINDS_ZH.get(kind, kind)}, "metres": list(metres)}
