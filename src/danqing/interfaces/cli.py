@@ -413,9 +413,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         with _stoppable():
-            words = _hoist(given) or ["--help"]
-            complete(words[0])
-            code = app(words, prog_name="danqing", standalone_mode=False)
+            line = _hoist(given) or ["--help"]
+            complete(line[0])
+            code = app(line, prog_name="danqing", standalone_mode=False)
         if code == Cancelled.exit_code:  # typer makes this of Ctrl-C
             raise KeyboardInterrupt
         return int(code or 0)

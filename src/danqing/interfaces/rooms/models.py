@@ -37,7 +37,20 @@ Here = Annotated[Studio, Depends(studio)]
 DIGITS = "digits"
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}")
 # Recipes that learn from any pictures, so that a page can offer them; `described` says so of each, and a test compares.
-TRAINABLE = ("gan", "dcgan", "wgan_gp", "lsgan", "cgan", "progan", "stylegan", "r3gan", "vae", "autoencoder", "flow")
+TRAINABLE = (
+    "gan",
+    "dcgan",
+    "wgan_gp",
+    "lsgan",
+    "cgan",
+    "progan",
+    "stylegan",
+    "r3gan",
+    "projected",
+    "vae",
+    "autoencoder",
+    "flow",
+)
 WORD = re.compile(r"[A-Za-z0-9_,+-]*")  # a setting that is no number; nothing that could be a path
 FILES = ("backbone", "latents", "start", "files")  # settings that name files, where they are text
 RUNS = "runs"  # the folder of the home that they are kept in
