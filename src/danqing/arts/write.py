@@ -58,7 +58,7 @@ class Write:
         str | None, Flag("how it begins: an opening line, the upper line of a 对联, a story to go on with", "TEXT")
     ] = None
     acrostic: Annotated[
-        str | None, Flag("藏头: how its lines begin, one character for each: 春夏秋冬, or FOX", "TEXT")
+        str | None, Flag("藏头: how its lines begin, one character for each: 春夏秋冬, or SEA", "TEXT")
     ] = None
     revise: Annotated[Path | None, Flag("a poem of yours to revise: .txt, .md or .docx", "FILE")] = None
     lines: Annotated[tuple[int, ...], Flag("which lines of it, 2,4; all others stay as they are", "N,N")] = ()

@@ -303,7 +303,8 @@ class Meter:
         first = {w[0].casefold() for w, good in zip(self.lexicon.words, opening, strict=True) if good}
         if unknown := [c for c in self._letters if c not in first]:
             raise BadRequest(
-                f"no line can begin with {' '.join(dict.fromkeys(unknown))}; an acrostic has letters a to z"
+                f"no line can begin with {' '.join(dict.fromkeys(unknown))}: no word that the model knows does so in "
+                f"this metre. Lines can begin with: {' '.join(sorted(c for c in first if c.isalpha()))}"
             )
 
     def start(self) -> MeterState:

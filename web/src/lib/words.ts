@@ -146,7 +146,7 @@ export const HELP_ZH: Record<string, string> = {
     "五绝、七绝、五律、七律、古诗、词:浣溪沙、对联；sonnet、quatrain、ballad、couplet、haiku；verse、story、script；不写则为七绝或 verse",
   "what it is about: words, or a plot in one sentence": "写什么：几个词，或一句话的情节",
   "how it begins: an opening line, the upper line of a 对联, a story to go on with": "怎么开头：首句、对联的上联，或要续写的故事",
-  "藏头: how its lines begin, one character for each: 春夏秋冬, or FOX": "藏头：每句首字，如 春夏秋冬，或 FOX",
+  "藏头: how its lines begin, one character for each: 春夏秋冬, or SEA": "藏头：每句首字，如 春夏秋冬，或 SEA",
   "a poem of yours to revise: .txt, .md or .docx": "要修改的诗稿：.txt、.md 或 .docx",
   "which lines of it, 2,4; all others stay as they are": "改第几句，如 2,4；其余不动",
   "zh or en; that of the form or the topic unless given": "中文或英文；不写则随体裁或题材",
