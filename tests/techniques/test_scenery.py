@@ -96,3 +96,12 @@ def test_the_canvas_lays_colours_and_labels_where_the_mask_is():
     assert canvas.labels[2, 2] == 0
     assert canvas.colours[0, 15, 15] == 1
     assert canvas.noise(3, 3).std() == pytest.approx(1, abs=0.7)
+
+
+def test_a_lone_boat_is_one_boat():
+    """孤舟: of many compositions, none has a fleet."""
+    several, lone = (
+        [share(draw(prompt, seed)[1], "boat") for seed in range(8)] for prompt in ("江上的舟", "江上的孤舟")
+    )
+    assert min(lone) > 0
+    assert sum(lone) < 0.7 * sum(several)

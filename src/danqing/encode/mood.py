@@ -221,7 +221,7 @@ def painting(idea: str, mood: Mood, language: str) -> dict[str, Any]:
         told.append(_WEATHER[weather][zh])
     if not scene.moods:
         told.append(_PAINTED[mood.name][zh])
-    if mood.density <= -0.4 and not scene.composition:
+    if mood.density <= -0.4 and not {*scene.composition} - {"alone"}:
         told.append(("wide, open", "辽阔")[zh])
     base = _without(idea, scene, mood)
     return {"prompt": ("，" if zh else ", ").join([base, *told]), "style": _style(mood, scene.styles, zh)}

@@ -47,9 +47,10 @@ def water(stage: Stage, top: float, bottom: float = 1.2) -> None:
 
 
 def boats(stage: Stage, top: float, bottom: float) -> None:
-    """One to four boats."""
+    """One to four boats; a single one where the words say so."""
     canvas = stage.canvas
-    for number in range(1 + int(canvas.uniform(0, 3.4))):
+    count = 1 + int(canvas.uniform(0, 3.4))
+    for number in range(1 if "alone" in stage.scene.composition else count):
         near = (number + canvas.uniform()) / 4
         if stage.has("boat", "sail"):  # then it is what the picture is about
             near = 0.4 + 0.6 * near
