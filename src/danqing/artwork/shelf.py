@@ -13,7 +13,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,18 +24,17 @@ import platformdirs
 import sqlalchemy as sql
 from PIL import Image
 
-from danqing.artwork import files, literature
+from danqing.artwork import database, files, literature
 from danqing.artwork.artwork import Artwork
 from danqing.artwork.image import Picture
 from danqing.artwork.provenance import Provenance
 from danqing.artwork.video import Video
-from danqing.errors import BadRequest, NotWritable, Unavailable, UnknownName, WriteFailed
+from danqing.errors import BadRequest, NotWritable, UnknownName
 
 PREVIEW_SIDE = 384  # px, longer side
 STARS = 5  # the best rating; 0 is none
 MOST_TAGS, LONGEST_TAG = 32, 60  # of one work; characters
 SHORT = 8  # hex digits of a work's name; more where two works share them
-BUSY_S = 30.0  # how long a process waits for another one's write
 _SUFFIXES = {"picture": ".png", "text": ".txt", "music": ".musicxml", "video": ".mp4"}  # what a work is kept as
 ORPHAN_AGE_S = 3600.0  # a file without a row is somebody's unfinished add until it is this old
 
@@ -113,15 +112,10 @@ class Shelf:
             raise NotWritable(
                 f"the shelf {self.home} cannot be made: {error.strerror}; set DANQING_HOME to a folder of yours"
             ) from error
-        # NullPool: a connection opens in under a millisecond and none is left to a forked worker or to the end.
-        self._engine = sql.create_engine(
-            sql.URL.create("sqlite", database=str(self.home / "shelf.db")),
-            poolclass=sql.NullPool,
-            connect_args={"timeout": BUSY_S},
-        )
-        sql.event.listen(self._engine, "connect", _configure)
-        sql.event.listen(self._engine, "begin", _begin)
-        self._migrate()
+        path = self.home / "shelf.db"
+        self._engine = database.connect(path)
+        advice = "move it away (the works in files/ stay) or set DANQING_HOME"
+        database.migrate(self._engine, path, _MIGRATIONS, f"the shelf {self.home}", advice)
 
     def add(self, artwork: Artwork, *, suffix: str = "") -> Work:
         """Keeps a work and returns it as it stands on the shelf; the same content again gives the same work.
@@ -349,49 +343,8 @@ class Shelf:
                     raise NotWritable(f"the shelf {self.home} cannot be written: {error.strerror}") from error
                 files.write(content, path, force=True)  # two processes may write it at once: the same bytes
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[sql.Connection]:
-        """A transaction that holds the shelf's one write lock from its first moment."""
-        try:
-            with self._engine.execution_options(write=True).begin() as connection:
-                yield connection
-        except sql.exc.OperationalError as error:
-            kind = WriteFailed if "disk" in str(error.orig) else NotWritable  # SQLITE_FULL, SQLITE_IOERR
-            raise kind(f"the shelf {self.home} cannot be written: {error.orig}") from error
-
-    def _migrate(self) -> None:
-        try:
-            with self._engine.execution_options(write=True).begin() as connection:
-                version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
-                if version > len(_MIGRATIONS):
-                    raise Unavailable(
-                        f"the shelf {self.home} was written by a newer Danqing (schema {version}); "
-                        f"this one knows up to {len(_MIGRATIONS)}: install the newer one or set DANQING_HOME"
-                    )
-                for statements in _MIGRATIONS[version:]:
-                    for statement in statements:
-                        connection.exec_driver_sql(statement)
-                connection.exec_driver_sql(f"PRAGMA user_version = {len(_MIGRATIONS)}")
-        except sql.exc.DatabaseError as error:
-            raise NotWritable(
-                f"the shelf's {self.home / 'shelf.db'} cannot be used: {error.orig}; "
-                "move it away (the works in files/ stay) or set DANQING_HOME"
-            ) from error
-
-
-def _configure(connection: Any, _record: object) -> None:
-    """Readers never wait for a writer (WAL); transactions begin where `_begin` says, not where the driver guesses."""
-    connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")  # a row that was reported is there after a power cut
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _begin(connection: sql.Connection) -> None:
-    # A transaction that reads first and writes later fails at once when another has written in between; taking the
-    # write lock first makes it wait instead.
-    write = connection.get_execution_options().get("write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    def _writing(self) -> contextlib.AbstractContextManager[sql.Connection]:
+        return database.writing(self._engine, f"the shelf {self.home}")
 
 
 def _narrowed(

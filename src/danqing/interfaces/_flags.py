@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -47,6 +47,17 @@ def request_from(request: type[Any], given: Mapping[str, Any]) -> Any:
     for name, (kind, flag) in flags(request).items():
         values[name] = _value(given[name], kind, flag_name(name, flag))
     return request(**values)
+
+
+def settings(given: Sequence[str], what: str, example: str) -> dict[str, str]:
+    """KEY=VALUE words as a mapping; raises BadRequest. what: what a word is called, example: one that is right."""
+    chosen = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise BadRequest(f"{what} {text!r} has no value; write KEY=VALUE, as in {example}")
+        chosen[key] = value
+    return chosen
 
 
 def with_signature(function: Callable[..., Any], parts: list[inspect.Parameter]) -> Callable[..., Any]:

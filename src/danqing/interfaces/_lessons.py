@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from danqing.arts import Flag
-from danqing.errors import BadRequest
+from danqing.interfaces._flags import settings
 from danqing.interfaces._verbs import Voice, table, verb
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def lesson(voice: Voice, asked: Ask) -> None:
         _list(voice, [lessons.get(name) for name in lessons.names()], asked.language)
         return
     chosen = lessons.get(asked.name)
-    controls = chosen.read(_settings(asked.set))
+    controls = chosen.read(settings(asked.set, "--set", "penalty=0"))
     seed = lessons.SEED if asked.seed is None else asked.seed
     if asked.output:
         from danqing.lessons import film
@@ -71,16 +71,6 @@ def lesson(voice: Voice, asked: Ask) -> None:
     told = {"lesson": chosen.name, "controls": controls, "seed": seed, "frames": len(frames) - 1,
             "figures": last["figures"], "path": str(asked.output) if asked.output else None}  # fmt: skip
     voice.result(told, show)
-
-
-def _settings(given: tuple[str, ...]) -> dict[str, str]:
-    chosen = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise BadRequest(f"--set {text!r} has no value; controls are written KEY=VALUE, as in penalty=0")
-        chosen[key] = value
-    return chosen
 
 
 def _list(voice: Voice, known: list[Lesson], language: str) -> None:

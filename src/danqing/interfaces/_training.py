@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from danqing.arts import Flag
 from danqing.errors import BadRequest
+from danqing.interfaces._flags import settings
 from danqing.interfaces._verbs import Voice, table, verb
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def train(voice: Voice, asked: Train) -> None:
         return
     if asked.data is None and (asked.dry_run or not asked.resume):
         raise BadRequest(f"no --data was given; {recipe.name} takes {recipe.data}")
-    chosen = _settings(asked.settings)
+    chosen = settings(asked.settings, "setting", "steps=500")
     if asked.dry_run:
         _dry_run(voice, asked, chosen)
         return
@@ -64,17 +65,6 @@ def train(voice: Voice, asked: Train) -> None:
     with Watch(voice.err, bar=watching, quiet=voice.common.quiet) as on_step, stopped_between_steps(on_step) as steps:
         measured = studio.train(asked.recipe, asked.data, folder, chosen, resume=asked.resume, on_step=steps)
     _measured(voice, folder, measured)
-
-
-def _settings(given: tuple[str, ...]) -> dict[str, str]:
-    """KEY=VALUE words as a mapping."""
-    chosen = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise BadRequest(f"setting {text!r} has no value; settings are written KEY=VALUE, as in steps=500")
-        chosen[key] = value
-    return chosen
 
 
 def _list_settings(voice: Voice, recipe: Recipe) -> None:
@@ -137,7 +127,13 @@ def tune(voice: Voice, asked: Tune) -> None:
     watching = not (voice.common.quiet or voice.common.json)
     with Watch(voice.err, bar=watching, quiet=voice.common.quiet) as on_step, stopped_between_steps(on_step) as steps:
         found = studio.tune(
-            asked.recipe, asked.data, file, _settings(asked.settings), asked.trials, asked.metric, on_step=steps
+            asked.recipe,
+            asked.data,
+            file,
+            settings(asked.settings, "setting", "rate=1e-4..1e-2"),
+            asked.trials,
+            asked.metric,
+            on_step=steps,
         )
 
     def show() -> None:

@@ -28,6 +28,7 @@ from typing import Any
 
 import sqlalchemy as sql
 
+from danqing.artwork import database
 from danqing.errors import BadRequest, DanqingError, NotWritable, Unavailable, UnknownName
 
 LANES = ("long", "quick", "training")  # each has one worker: a training of hours holds up no painting
@@ -35,7 +36,6 @@ STATES = ("queued", "running", "done", "failed", "cancelled")
 FINISHED = ("done", "failed", "cancelled")
 MOST_DEATHS = 2  # workers that a job may take down with it: the second one says that it is the job's doing
 MOST_WAITING = 10_000
-BUSY_S = 30.0  # how long one process waits for another one's write
 NEAR = 5  # so many of those who wait are told when they move up; the page works out the rest from `place`
 
 _SCHEMA = (
@@ -107,18 +107,11 @@ class Queue:
             raise NotWritable(
                 f"the queue in {self.home} cannot be made: {error.strerror}; set DANQING_HOME to a folder of yours"
             ) from error
-        self._engine = sql.create_engine(
-            sql.URL.create("sqlite", database=str(self.home / "jobs.db")),
-            poolclass=sql.NullPool,  # a connection opens in under a millisecond, and none is shared by two threads
-            connect_args={"timeout": BUSY_S},
-        )
-        sql.event.listen(self._engine, "connect", _configure)
-        sql.event.listen(self._engine, "begin", _begin)
-        with self._writing() as connection:
-            for statement in _SCHEMA:
-                connection.exec_driver_sql(statement)
+        path = self.home / "jobs.db"
+        self._engine = database.connect(path)
+        database.migrate(self._engine, path, (_SCHEMA,), f"the queue {path}", "move it away or set DANQING_HOME")
         # One that stays open: when the last one closes, SQLite puts the log away and flushes the disk twice for it.
-        keeper = sqlite3.connect(self.home / "jobs.db", check_same_thread=False)
+        keeper = sqlite3.connect(path, check_same_thread=False)
         keeper.execute("SELECT count(*) FROM changes").fetchone()
         weakref.finalize(self, keeper.close)
 
@@ -419,29 +412,18 @@ class Queue:
     @contextlib.contextmanager
     def _writing(self, *, light: bool = False) -> Iterator[sql.Connection]:
         """A transaction that holds the one write lock from its first moment; `light` does not wait for the disk."""
-        try:
-            # One after another within a process: SQLite would let them sleep and try again, in no fair order.
-            with self._turn, self._engine.execution_options(write=True, light=light).begin() as connection:
-                yield connection
-        except sql.exc.DatabaseError as error:
-            raise NotWritable(f"the queue {self.home / 'jobs.db'} cannot be written: {error.orig}") from error
+        # One after another within a process: SQLite would let them sleep and try again, in no fair order.
+        with (
+            self._turn,
+            database.writing(self._engine, f"the queue {self.home / 'jobs.db'}", light=light) as connection,
+        ):
+            yield connection
 
 
 _POSITION = (
     "CASE WHEN state = 'queued' THEN (SELECT count(*) FROM jobs AS ahead WHERE ahead.state = 'queued' "
     "AND ahead.lane = jobs.lane AND (ahead.place, ahead.id) <= (jobs.place, jobs.id)) END AS position"
 )
-
-
-def _configure(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions begin where `_begin` says
-    connection.execute("PRAGMA journal_mode = WAL")
-
-
-def _begin(connection: sql.Connection) -> None:
-    options = connection.get_execution_options()
-    connection.exec_driver_sql(f"PRAGMA synchronous = {'NORMAL' if options.get('light') else 'FULL'}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("write") else "BEGIN")
 
 
 def _touch(connection: sql.Connection, name: str, kind: str = "job") -> int:

@@ -24,7 +24,8 @@ import numpy as np
 import sqlalchemy as sql
 from numpy.typing import NDArray
 
-from danqing.errors import BadRequest, NotWritable, Unavailable
+from danqing.artwork import database
+from danqing.errors import BadRequest, NotWritable
 from danqing.sessions import features
 
 Vector = NDArray[np.float64]
@@ -36,7 +37,6 @@ MOST_SAID = 8
 ROUNDS = 40  # of Newton's method, at most
 MEDIA = ("picture", "text", "music")
 VERSION = 1  # of the exported file
-BUSY_S = 30.0
 
 _MIGRATIONS = (
     (
@@ -190,13 +190,11 @@ class TasteBook:
             raise NotWritable(
                 f"{self.home} cannot be made: {error.strerror}; set DANQING_HOME to a folder of yours"
             ) from error
-        self._engine = sql.create_engine(
-            sql.URL.create("sqlite", database=str(self.home / "taste.db")),
-            poolclass=sql.NullPool,
-            connect_args={"timeout": BUSY_S},
+        path = self.home / "taste.db"
+        self._engine = database.connect(path)
+        database.migrate(
+            self._engine, path, _MIGRATIONS, f"the taste in {self.home}", "move it away or set DANQING_HOME"
         )
-        sql.event.listen(self._engine, "connect", _configure)
-        self._migrate()
 
     def learn(self, media: str, session: str, choices: Sequence[Choice]) -> None:
         """Keep what a person chose."""
@@ -260,50 +258,15 @@ class TasteBook:
             self.learn(media, "import", choices)
         return sum(map(len, by_media.values()))
 
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[sql.Connection]:
+    def writing(self) -> contextlib.AbstractContextManager[sql.Connection]:
         """A transaction that holds the file's write lock from its first moment."""
-        try:
-            with self._engine.connect() as connection:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                except BaseException:
-                    connection.exec_driver_sql("ROLLBACK")
-                    raise
-                connection.exec_driver_sql("COMMIT")
-        except sql.exc.OperationalError as error:
-            raise NotWritable(f"the taste in {self.home} cannot be written: {error.orig}") from error
+        return database.writing(self._engine, f"the taste in {self.home}")
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sql.Connection]:
         """A connection that only reads."""
         with self._engine.connect() as connection:
             yield connection
-
-    def _migrate(self) -> None:
-        try:
-            with self.writing() as connection:
-                version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
-                if version > len(_MIGRATIONS):
-                    raise Unavailable(
-                        f"the taste in {self.home} was written by a newer Danqing (schema {version}); this one knows "
-                        f"up to {len(_MIGRATIONS)}: install the newer one or set DANQING_HOME"
-                    )
-                for statements in _MIGRATIONS[version:]:
-                    for statement in statements:
-                        connection.exec_driver_sql(statement)
-                connection.exec_driver_sql(f"PRAGMA user_version = {len(_MIGRATIONS)}")
-        except sql.exc.DatabaseError as error:
-            raise NotWritable(
-                f"{self.home / 'taste.db'} cannot be used: {error.orig}; move it away or set DANQING_HOME"
-            ) from error
-
-
-def _configure(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions begin where `writing` says
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
 
 
 def _json(qualities: Qualities) -> str:
