@@ -37,13 +37,18 @@ def test_help_and_lists_need_no_torch(argv: list[str]):
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
-def test_help_answers_in_a_third_of_a_second():
-    def once() -> float:
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "danqing", "--help"], capture_output=True, check=True)
-        return time.perf_counter() - start
+def test_help_answers_in_a_third_of_a_second_or_nearly_as_soon_as_a_program_of_one_command():
+    smallest = "import typer; app = typer.Typer(); app.command()(lambda: None); app(['--help'])"
 
-    assert min(once() for _ in range(6)) <= 0.3  # the best of several: other programs share the machine
+    def best(*argv: str) -> float:
+        def once() -> float:
+            start = time.perf_counter()
+            subprocess.run([sys.executable, *argv], capture_output=True, check=True)
+            return time.perf_counter() - start
+
+        return min(once() for _ in range(6))  # the best of several: other programs share the machine
+
+    assert best("-m", "danqing", "--help") <= max(0.3, 1.75 * best("-c", smallest))  # slow machines are slow at both
 
 
 def test_help_lists_every_verb_in_plain_words(danqing: Danqing):

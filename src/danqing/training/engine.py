@@ -55,6 +55,7 @@ class Trainee:
     sheet: Callable[[dict[str, nn.Module]], Picture] | None = None  # samples from the averaged networks
     watch: Callable[[dict[str, nn.Module]], Mapping[str, float]] | None = None  # held-out figures, at each sheet
     averaged: tuple[str, ...] = ()  # names of the nets of which an exponential moving average is kept
+    lowest: str = ""  # a figure of `watch`: the averaged nets are returned as they were when it was lowest, not as last
 
 
 @dataclass
@@ -236,6 +237,7 @@ class _Loop:
             self.masters[optimiser_name] = _mastered(optimiser)
         self.rates = {n: [g["lr"] for g in o.param_groups] for n, o in trainee.optimisers.items()}
         self.averages = {n: _Average(trainee.nets[n], budget.ema) for n in trainee.averaged if budget.ema}
+        self.best: tuple[float, dict[str, dict[str, Tensor]]] | None = None  # the lowest figure, the averages then
         self.step, self.elapsed_s = 0, 0.0
 
     def state(self) -> dict[str, Any]:
@@ -247,6 +249,7 @@ class _Loop:
             "optimisers": {n: o.state_dict() for n, o in self.trainee.optimisers.items()},
             "masters": {n: [m.detach() for _, m in masters.pairs] for n, masters in self.masters.items()},
             "averages": {n: a.state for n, a in self.averages.items()},
+            "best": self.best,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -262,6 +265,7 @@ class _Loop:
                     master.copy_(value)
         for name, average in self.averages.items():
             average.state = state["averages"][name]
+        self.best = state.get("best")
 
     def parameters(self, name: str) -> list[Tensor]:
         """The network's own parameters that the optimiser `name` trains."""
@@ -296,6 +300,20 @@ class _Loop:
             nets[name] = twin.eval()
         return nets
 
+    def judge(self, figures: Mapping[str, float]) -> None:
+        """Keep the averages where the figure that decides has never been as low."""
+        value = figures.get(self.trainee.lowest)
+        if value is not None and (self.best is None or value < self.best[0]):
+            self.best = (value, {n: {k: v.clone() for k, v in a.state.items()} for n, a in self.averages.items()})
+
+    def chosen_nets(self) -> dict[str, nn.Module]:
+        """What training gives: the averaged nets, at their best where one figure decides."""
+        nets = self.averaged_nets()
+        if self.best is not None:
+            for name, state in self.best[1].items():
+                nets[name].load_state_dict(state)
+        return nets
+
     def progress(self) -> float:
         """How much of the budget is used, in [0, 1]."""
         return min(1.0, max(self.step / self.budget.steps, self.elapsed_s / (60 * self.budget.minutes)))
@@ -308,7 +326,8 @@ class _Loop:
 
 
 def fit(run: Run, trainee: Trainee, budget: Budget, run_seed: int, on_step: OnStep = ignore) -> dict[str, nn.Module]:
-    """Train until the budget ends; resumes by itself where the run has a checkpoint. Returns the (averaged) nets.
+    """Train until the budget ends; resumes by itself where the run has a checkpoint. Returns the (averaged) nets,
+    those of the look with the lowest figure where the trainee names one.
 
     Cancelled by `on_step`, it leaves a checkpoint of the step it stood at and raises on.
     """
@@ -347,9 +366,9 @@ def fit(run: Run, trainee: Trainee, budget: Budget, run_seed: int, on_step: OnSt
     except Cancelled:  # raised by on_step, so between two steps; an interrupt inside a step keeps the last checkpoint
         loop.save()
         raise
-    loop.save()
     _look(loop)
-    return loop.averaged_nets()
+    loop.save()
+    return loop.chosen_nets()
 
 
 def _trouble(run: Run) -> str:
@@ -385,7 +404,9 @@ def _look(loop: _Loop) -> None:
         return
     nets = loop.averaged_nets()
     if loop.trainee.watch:
-        loop.run.log(loop.step, {f"held_{k}": v for k, v in loop.trainee.watch(nets).items()})
+        figures = loop.trainee.watch(nets)
+        loop.run.log(loop.step, {f"held_{k}": v for k, v in figures.items()})
+        loop.judge(figures)
     if loop.trainee.sheet:
         path = loop.run.folder / "sheets" / f"{loop.step:06d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

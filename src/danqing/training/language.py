@@ -58,6 +58,7 @@ class Lesson(Generic[M]):
     draw: Callable[[int], tuple[Tensor, ...]]
     loss: Callable[[M, tuple[Tensor, ...]], Tensor]
     watch: Callable[[M], Mapping[str, float]]
+    lowest: str = ""  # the figure of `watch` by which the model to keep is chosen; without one it is the last
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ class Score:
 
 
 def fit(run: Run, model: M, lesson: Lesson[M], plan: Plan, on_step: OnStep) -> M:
-    """Train until the budget ends: any model whose hidden layers are its `blocks`. Returns the averaged one, fp32."""
+    """Train until the budget ends: any model whose hidden layers are its `blocks`. Returns the averaged one, fp32,
+    at its best where the lesson says by what."""
     compute = device.choose()
     engine.cast(model, compute)
     optimisers = _optimisers(model, plan.rate, compute.dtype)
@@ -93,7 +95,7 @@ def fit(run: Run, model: M, lesson: Lesson[M], plan: Plan, on_step: OnStep) -> M
     def look(nets: dict[str, nn.Module]) -> Mapping[str, float]:
         return lesson.watch(cast(M, nets["model"]))
 
-    trainee = engine.Trainee({"model": model}, optimisers, step, watch=look, averaged=("model",))
+    trainee = engine.Trainee({"model": model}, optimisers, step, watch=look, averaged=("model",), lowest=lesson.lowest)
     budget = engine.Budget(
         plan.steps, plan.minutes, sheet_every=plan.watch_every, checkpoint_every_s=plan.checkpoint_s, ema=plan.ema
     )
