@@ -15,11 +15,12 @@ def generator(seed=1):
     return torch.Generator().manual_seed(seed)
 
 
-def model(kind):
+def model(kind, relative=False):
     torch.manual_seed(3)
-    net = chorale.build(Config(kind, **TINY)).eval()
+    net = chorale.build(Config(kind, relative=relative, **TINY)).eval()
     with torch.no_grad():
-        net.output.normal_(std=0.3)
+        for head in (net.output, *((net.move, net.apart) if relative else ())):
+            head.normal_(std=0.3)
     return net
 
 
@@ -29,9 +30,9 @@ def piece(steps=32, rows=2):
     return beats.repeat_interleave(4, dim=1)
 
 
-@pytest.fixture
-def writer():
-    return model("writer")
+@pytest.fixture(params=[False, True], ids=["pitches", "relative"])
+def writer(request):
+    return model("writer", request.param)
 
 
 @pytest.fixture
@@ -46,6 +47,8 @@ def test_each_kind_is_built_and_an_unknown_one_refused():
         Config("reader")
     with pytest.raises(BadRequest, match="order"):
         Config(order=(0, 1, 2, 2))
+    with pytest.raises(BadRequest, match="writer's"):
+        Config("filler", relative=True)
 
 
 def test_the_writer_sees_earlier_steps_and_the_voices_before_in_its_own_step(writer):
@@ -74,7 +77,34 @@ def test_the_filler_sees_everything_but_what_is_hidden(filler):
 
 def test_holds_count_the_steps_that_a_note_has_stood():
     notes = torch.tensor([5, 5, 5, 7, 7, 5])[None, :, None].expand(1, 6, 4)
-    assert chorale.holding(notes)[0, :, 2].tolist() == [0, 1, 2, 0, 1, 0]
+    assert chorale.Heard.of(notes).holds[0, :, 2].tolist() == [0, 1, 2, 0, 1, 0]
+
+
+def test_a_voice_remembers_the_move_by_which_it_came_to_its_note():
+    notes = torch.tensor([5, 5, 7, 7, 0, 0, 4, 30])[None, :, None].expand(1, 8, 4)
+    none = 0
+    expected = [none, none, chorale.LEAP + 3, chorale.LEAP + 3, none, none, none, 2 * chorale.LEAP + 1]
+    assert chorale.Heard.of(notes).came[0, :, 1].tolist() == expected
+
+
+def test_stepping_on_is_reading_at_once():
+    notes = piece()
+    last = chorale.Heard.none(len(notes))
+    for step in range(notes.shape[1]):
+        last = last.then(notes[:, step : step + 1])
+    whole = chorale.Heard.of(notes).last()
+    assert all(torch.equal(getattr(last, n), getattr(whole, n)) for n in ("notes", "holds", "came"))
+
+
+def test_with_pitches_left_out_a_relative_writer_hears_transposed_music_as_the_same():
+    net, known = model("writer", relative=True), chorale.frame(32, 4, 16)
+    with torch.no_grad():
+        net.pitch.zero_()
+        net.output.zero_()
+    notes = piece()
+    low, high = (net(x, known) for x in (notes, notes + 3))
+    inside = slice(1, CODES - 3)
+    assert torch.allclose(low[:, 1:, :, inside], high[:, 1:, :, 4:CODES], atol=1e-5)
 
 
 def test_writing_step_by_step_draws_from_what_the_whole_pass_says(writer):

@@ -58,7 +58,10 @@ class Config:
 
 def network(config: Any) -> chorale.Config:
     """The network that a recipe's settings ask for."""
-    return chorale.Config(config.kind, config.width, config.depth, config.heads, dropout=config.dropout)
+    writer = config.kind == "writer"
+    return chorale.Config(
+        config.kind, config.width, config.depth, config.heads, dropout=config.dropout, relative=writer
+    )
 
 
 def train(config: Any, root: Path, run: Run, on_step: OnStep) -> dict[str, float]:
@@ -91,7 +94,7 @@ def train(config: Any, root: Path, run: Run, on_step: OnStep) -> dict[str, float
     def watch(net: chorale.Model) -> Mapping[str, float]:
         return {"nats_per_note": nats(net, probes)}
 
-    lesson = language.Lesson[chorale.Model](draw, loss, watch)
+    lesson = language.Lesson[chorale.Model](draw, loss, watch, lowest="nats_per_note")
     plan = replace(language.plan(config), watch_every=200, ema=EMA)
     final = language.fit(run, cast(chorale.Model, model), lesson, plan, on_step)
     music.save(run.folder / "weights.safetensors", final, config.storage)

@@ -4,6 +4,10 @@ Writer: a decoder-only Transformer (Vaswani et al. 2017; rotary positions, Su et
 step is then read by a small network voice by voice, each seeing the voices written before it, as in RNN-NADE
 (Boulanger-Lewandowski et al. 2012). A step enters as its four pitches, how long each has been held, the place in the
 bar, the beats that are left and the key; the last two are hidden half of the time, so that they may be unknown.
+With `relative` intervals count beside pitches, since music that is transposed is the same music: a step enters with the
+intervals between its voices and the one by which each voice came; a note is foretold as a pitch, as a move from where
+the voice stood and as an interval to each voice that is written already (to the same end as the relative attention of
+Huang et al. 2018, "Music Transformer").
 Filler: an orderless model after Coconet (Huang et al. 2017, "Counterpoint by Convolution") and DeepBach (Hadjeres et
 al. 2017): given any subset of the notes it foretells each of the others. It is sampled by blocked Gibbs with masks that
 grow smaller (Yao et al. 2014). Departures: a Transformer over steps instead of convolutions; besides Coconet's uniform
@@ -28,6 +32,9 @@ HIDDEN = CODES  # the code of a note that is not shown, and of what precedes the
 PLACES = 48  # steps of a bar that are told apart
 BEATS = 16  # beats before the end that are told apart; more are as many
 LONGEST = 32  # steps of holding that are told apart
+LEAP = 12  # semitones of a move that are told apart
+MOVES = 2 * LEAP + 2  # of a voice: none known, then from −LEAP to LEAP
+PAIRS = tuple((lower, upper) for upper in range(4) for lower in range(upper + 1, 4))  # of voices
 KINDS = ("writer", "filler")
 
 
@@ -43,10 +50,13 @@ class Config:
     reach: int = 256  # steps that attention looks back, or to either side
     order: tuple[int, ...] = (0, 3, 1, 2)  # in which the writer's voices are written: soprano, bass, alto, tenor
     dropout: float = 0.1
+    relative: bool = False  # of a writer: whether intervals count beside pitches
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise BadRequest(f"kind {self.kind!r} is not known; it is one of {', '.join(KINDS)}")
+        if self.relative and self.kind != "writer":
+            raise BadRequest("relative is a writer's: a filler hears both sides, and has no step it comes from")
         if self.width % self.heads or self.width // self.heads % 2:
             raise BadRequest(f"width {self.width} in {self.heads} heads: a head's width must be a whole, even number")
         if sorted(self.order) != list(range(VOICES)):
@@ -191,16 +201,28 @@ class Model(nn.Module):
             Thought(width, round(width * 4 / 3 / 32) * 32, config.reader, config.dropout) for _ in range(config.reader)
         )
         self.output = nn.Parameter(torch.zeros(VOICES, CODES, width))
+        if config.relative:
+            self.chord = nn.Parameter(torch.randn(len(PAIRS), 13, width) * 0.02)
+            self.came = nn.Parameter(torch.randn(VOICES, MOVES, width) * 0.02)
+            self.move = nn.Parameter(torch.zeros(VOICES, MOVES, width))
+            self.apart = nn.Parameter(torch.zeros(VOICES, VOICES, 13, width))  # of the voice foretold, of the one heard
+            self.moves = nn.Buffer(_moves(), persistent=False)
+            self.intervals = nn.Buffer(_intervals(), persistent=False)
         for table in (self.place, self.beats, self.key):
             nn.init.normal_(table.weight, std=0.02)
 
-    def _enter(self, notes: Tensor, holds: Tensor | None, known: Frame) -> Tensor:
-        """notes (B, T, 4), HIDDEN allowed; holds (B, T, 4) in [0, LONGEST) → (B, T, C) of unit mean square."""
+    def _enter(self, notes: Tensor, heard: Heard | None, known: Frame) -> Tensor:
+        """notes (B, T, 4), HIDDEN allowed; heard: these with how they came, or none → (B, T, C) of unit mean square."""
         x = self.place(known.place) + self.beats(known.beats) + self.key(known.key)
         for voice in range(VOICES):
             x = x + F.embedding(notes[..., voice], self.pitch[voice])
-            if holds is not None:
-                x = x + F.embedding(holds[..., voice], self.hold[voice])
+            if heard is not None:
+                x = x + F.embedding(heard.holds[..., voice], self.hold[voice])
+        if heard is not None and self.config.relative:
+            for voice in range(VOICES):
+                x = x + F.embedding(heard.came[..., voice], self.came[voice])
+            for table, (lower, upper) in zip(self.chord, PAIRS, strict=True):
+                x = x + F.embedding(self.intervals[notes[..., lower], notes[..., upper]], table)
         return F.dropout(_norm(x), self.config.dropout, self.training)
 
     def _turns(self, x: Tensor, length: int) -> Tensor:
@@ -213,24 +235,74 @@ class Model(nn.Module):
 
     def _read(self, state: Tensor, voice: int) -> Tensor:
         """state (…, C) → logits of one voice (…, CODES)."""
+        return F.linear(self._thought(state, voice), self.output[voice])
+
+    def _thought(self, state: Tensor, voice: int) -> Tensor:
         x = state + self.voice[voice]
         for reader in self.readers:
             x = reader(x)
-        return F.linear(_norm(x), self.output[voice])
+        return _norm(x)
 
 
-def holding(notes: Tensor) -> Tensor:
-    """How many steps each note has stood when a step ends: (B, T, 4) → (B, T, 4) in [0, LONGEST)."""
-    steps = torch.arange(notes.shape[1], device=notes.device)[None, :, None]
-    fresh = torch.ones_like(notes, dtype=torch.bool)
-    fresh[:, 1:] = notes[:, 1:] != notes[:, :-1]
-    since = torch.where(fresh, steps, -1).cummax(dim=1).values
-    return (steps - since).clamp(max=LONGEST - 1)
+def _moves() -> Tensor:
+    """(CODES + 1, CODES): the move from one code to another, in [0, MOVES)."""
+    before, now = torch.arange(CODES + 1)[:, None], torch.arange(CODES)
+    known = (before > 0) & (before < HIDDEN) & (now > 0)
+    return torch.where(known, (now - before).clamp(-LEAP, LEAP) + LEAP + 1, 0)
 
 
-def _shifted(notes: Tensor, holds: Tensor) -> tuple[Tensor, Tensor]:
-    """Of every step what stood a step before."""
-    return F.pad(notes[:, :-1], (0, 0, 1, 0), value=HIDDEN), F.pad(holds[:, :-1], (0, 0, 1, 0))
+def _intervals() -> Tensor:
+    """(CODES + 1, CODES + 1): semitones from one code up to another within the octave; 12 where one is no pitch."""
+    codes = torch.arange(CODES + 1)
+    pitch = (codes > 0) & (codes < HIDDEN)
+    return torch.where(pitch[:, None] & pitch, (codes - codes[:, None]) % 12, 12)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What stands at a step; each (B, T, 4) int64."""
+
+    notes: Tensor  # codes, HIDDEN before the first step
+    holds: Tensor  # how many steps each note has stood when the step ends, in [0, LONGEST)
+    came: Tensor  # the move by which the voice came to it, in [0, MOVES)
+
+    @classmethod
+    def none(cls, pieces: int) -> Heard:
+        """What precedes the first step: T = 1."""
+        nothing = torch.zeros(pieces, 1, VOICES, dtype=torch.int64)
+        return cls(nothing + HIDDEN, nothing, nothing)
+
+    @classmethod
+    def of(cls, notes: Tensor) -> Heard:
+        """Of whole pieces: notes (B, T, 4)."""
+        steps = torch.arange(notes.shape[1], device=notes.device)[None, :, None]
+        fresh = torch.ones_like(notes, dtype=torch.bool)
+        fresh[:, 1:] = notes[:, 1:] != notes[:, :-1]
+        since = torch.where(fresh, steps, -1).cummax(dim=1).values
+        moves = _moves().to(notes.device)[_earlier(notes, HIDDEN), notes]
+        return cls(notes, (steps - since).clamp(max=LONGEST - 1), moves.gather(1, since))
+
+    def then(self, notes: Tensor) -> Heard:
+        """A step on: notes (B, 1, 4)."""
+        same = notes == self.notes
+        holds = torch.where(same, (self.holds + 1).clamp(max=LONGEST - 1), 0)
+        return Heard(notes, holds, torch.where(same, self.came, _moves()[self.notes, notes]))
+
+    def earlier(self) -> Heard:
+        """At every step what stood the step before."""
+        return Heard(_earlier(self.notes, HIDDEN), _earlier(self.holds, 0), _earlier(self.came, 0))
+
+    def last(self) -> Heard:
+        """The last step alone."""
+        return Heard(self.notes[:, -1:], self.holds[:, -1:], self.came[:, -1:])
+
+    def times(self, count: int, device: torch.device) -> Heard:
+        """All pieces `count` times over, on a device."""
+        return Heard(*(x.repeat(count, 1, 1).to(device) for x in (self.notes, self.holds, self.came)))
+
+
+def _earlier(x: Tensor, first: int) -> Tensor:
+    return F.pad(x[:, :-1], (0, 0, 1, 0), value=first)
 
 
 def _causal(length: int, reach: int, device: torch.device) -> Tensor:
@@ -245,15 +317,35 @@ class Writer(Model):
 
     def forward(self, notes: Tensor, known: Frame) -> Tensor:
         """Logits of every note: notes (B, T, 4) int64 → (B, T, 4, CODES) float32."""
-        before, holds = _shifted(notes, holding(notes))
+        heard = Heard.of(notes).earlier()
         mask = _causal(notes.shape[1], self.config.reach, notes.device)
-        x = self._enter(before, holds, known)
+        x = self._enter(heard.notes, heard, known)
         state = self._through(x, mask, self._turns(x, x.shape[1]))
         logits: list[Tensor] = [state] * VOICES
         for voice in self.config.order:
-            logits[voice] = self._read(state, voice)
-            state = state + F.embedding(notes[..., voice], self.pitch[voice]) * self.config.width**0.5
+            logits[voice] = self._foretell(state, voice, heard.notes, notes)
+            state = self._told(state, voice, heard.notes, notes)
         return torch.stack(logits, dim=2).float()
+
+    def _foretell(self, state: Tensor, voice: int, before: Tensor, now: Tensor) -> Tensor:
+        """Logits of one voice (…, CODES): state (…, C); before, now (…, 4), `now` as far as it is written."""
+        if not self.config.relative:
+            return self._read(state, voice)
+        thought = self._thought(state, voice)
+        logits = F.linear(thought, self.output[voice])
+        logits = logits + F.linear(thought, self.move[voice]).gather(-1, self.moves[before[..., voice]])
+        for other in self.config.order[: self.config.order.index(voice)]:
+            apart = self.intervals[now[..., other], :CODES]
+            logits = logits + F.linear(thought, self.apart[voice, other]).gather(-1, apart)
+        return logits
+
+    def _told(self, state: Tensor, voice: int, before: Tensor, now: Tensor) -> Tensor:
+        """The state (…, C) that knows what one voice sings."""
+        told = F.embedding(now[..., voice], self.pitch[voice])
+        if self.config.relative:
+            told = told + F.embedding(self.moves[before[..., voice], now[..., voice]], self.came[voice])
+        known: Tensor = state + told * self.config.width**0.5
+        return known
 
 
 class Filler(Model):
@@ -431,35 +523,33 @@ def write(
     if guided:
         known = known.joined(known.unknown())
     past, turns = Past(model.config.reach), model._turns(model.voice, t)
-    before, holds = torch.full((b, 1, VOICES), HIDDEN), torch.zeros(b, 1, VOICES, dtype=torch.int64)
+    last = Heard.none(b)
     lead = int(fixed.all(2).all(0).long().cumprod(0).sum())  # steps that are there in every piece: read in one go
     if lead:
-        held = holding(out[:, :lead])
-        heard, since = (x.repeat(1 + guided, 1, 1).to(device) for x in _shifted(out[:, :lead], held))
-        entered = model._enter(heard, since, known.cut(slice(lead)))
+        read = Heard.of(out[:, :lead])
+        heard = read.earlier().times(1 + guided, device)
+        entered = model._enter(heard.notes, heard, known.cut(slice(lead)))
         model._through(entered, _causal(lead, model.config.reach, device), turns[:, :lead], past)
-        before, holds = out[:, lead - 1 : lead], held[:, -1:]
+        last = read.last()
     for step in range(lead, t):
-        here = known.cut(slice(step, step + 1))
-        heard, since = (x.repeat(1 + guided, 1, 1).to(device) for x in (before, holds))
-        entered = model._enter(heard, since, here)
-        state = model._through(entered, None, turns[:, step : step + 1], past)
+        heard = last.times(1 + guided, device)
+        entered = model._enter(heard.notes, heard, known.cut(slice(step, step + 1)))
+        state = model._through(entered, None, turns[:, step : step + 1], past)[:, 0]
         for voice in model.config.order:
             free = ~fixed[:, step, voice]
             if free.any():
                 may = allowed[voice]
                 if not sampling.parallels:
-                    may = _but(may, parallel(before[:, 0], out[:, step], voice))
-                logits = model._read(state[:, 0], voice).float().cpu()
+                    may = _but(may, parallel(last.notes[:, 0], out[:, step], voice))
+                now = out[:, step].repeat(1 + guided, 1).to(device)
+                logits = model._foretell(state, voice, heard.notes[:, 0], now).float().cpu()
                 if guided:
                     logits = torch.lerp(logits[b:], logits[:b], sampling.guidance)
                 drawn = _draw(logits, may, sampling.temperature, sampling.min_p, generator)
                 out[:, step, voice] = torch.where(free, drawn, out[:, step, voice])
-            shown = F.embedding(out[:, step, voice].to(device), model.pitch[voice]).repeat(1 + guided, 1)
-            state = state + shown[:, None] * model.config.width**0.5
-        now = out[:, step : step + 1]
-        holds = torch.where(now == before, (holds + 1).clamp(max=LONGEST - 1), 0)
-        before = now
+            now = out[:, step].repeat(1 + guided, 1).to(device)
+            state = model._told(state, voice, heard.notes[:, 0], now)
+        last = last.then(out[:, step : step + 1])
         on_step(step + 1, t)
     return out
 
@@ -475,7 +565,7 @@ def log_probs(model: Writer, notes: Tensor, given: Tensor, known: Frame, samplin
         raise BadRequest("log p is that of the model itself: temperature above 0 and guidance 1")
     logits = model(notes, Frame(*(x.expand(notes.shape[:2]) for x in (known.place, known.beats, known.key))))
     allowed = sampling.allowed().to(notes.device)
-    before, _ = _shifted(notes, notes)
+    before = _earlier(notes, HIDDEN)
     now, found = given.clone(), [torch.zeros_like(logits[:, :, 0, 0])] * VOICES
     for voice in model.config.order:
         may = allowed[voice]
