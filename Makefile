@@ -26,8 +26,9 @@ art: $(VENV)/.stamp-art
 studio: $(VENV)/.stamp-art
 	@$(BIN)/danqing studio
 
+# On every core; the tests of one file stay together, since they share what is dear to set up.
 test: $(VENV)/.stamp-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 slow: $(VENV)/.stamp-dev
 	$(BIN)/python -m pytest -m slow --timeout=3600
