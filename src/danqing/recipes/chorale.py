@@ -41,6 +41,7 @@ class Config:
     depth: int = 4
     heads: int = 6
     dropout: float = 0.1
+    forget: float = 0.15  # of a writer: share of the beats of each voice that go unheard
     batch: int = 8  # pieces
     length: int = 256  # steps of a piece that are read at once, 16 to a whole note
     steps: int = 2000
@@ -58,10 +59,8 @@ class Config:
 
 def network(config: Any) -> chorale.Config:
     """The network that a recipe's settings ask for."""
-    writer = config.kind == "writer"
-    return chorale.Config(
-        config.kind, config.width, config.depth, config.heads, dropout=config.dropout, relative=writer
-    )
+    shape = chorale.Config(config.kind, config.width, config.depth, config.heads, dropout=config.dropout)
+    return replace(shape, relative=True, forget=config.forget) if config.kind == "writer" else shape
 
 
 def train(config: Any, root: Path, run: Run, on_step: OnStep) -> dict[str, float]:
@@ -95,7 +94,7 @@ def train(config: Any, root: Path, run: Run, on_step: OnStep) -> dict[str, float
         return {"nats_per_note": nats(net, probes)}
 
     lesson = language.Lesson[chorale.Model](draw, loss, watch, lowest="nats_per_note")
-    plan = replace(language.plan(config), watch_every=200, ema=EMA)
+    plan = replace(language.plan(config), watch_every=100, ema=EMA)
     final = language.fit(run, cast(chorale.Model, model), lesson, plan, on_step)
     music.save(run.folder / "weights.safetensors", final, config.storage)
     measured = evaluate(run, root)

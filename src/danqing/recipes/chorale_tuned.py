@@ -147,7 +147,7 @@ def begun(start: str, seed: int) -> Writer:
     found = music.restore(*(catalog.weights(start) if ships else checkpoint.load_weights(Path(start))))
     if not isinstance(found, Writer):
         raise BadRequest(f"{start} fills gaps; give weights of the recipe chorale, which writes step after step")
-    model = Writer(replace(found.config, dropout=0.0))
+    model = Writer(replace(found.config, dropout=0.0, forget=0.0))
     model.load_state_dict(found.state_dict())
     return model
 

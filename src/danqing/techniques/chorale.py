@@ -51,6 +51,7 @@ class Config:
     order: tuple[int, ...] = (0, 3, 1, 2)  # in which the writer's voices are written: soprano, bass, alto, tenor
     dropout: float = 0.1
     relative: bool = False  # of a writer: whether intervals count beside pitches
+    forget: float = 0.0  # of a writer in training: share of the beats of each voice that it does not hear
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -319,13 +320,23 @@ class Writer(Model):
         """Logits of every note: notes (B, T, 4) int64 → (B, T, 4, CODES) float32."""
         heard = Heard.of(notes).earlier()
         mask = _causal(notes.shape[1], self.config.reach, notes.device)
-        x = self._enter(heard.notes, heard, known)
+        x = self._enter(*self._half_heard(heard), known)
         state = self._through(x, mask, self._turns(x, x.shape[1]))
         logits: list[Tensor] = [state] * VOICES
         for voice in self.config.order:
             logits[voice] = self._foretell(state, voice, heard.notes, notes)
             state = self._told(state, voice, heard.notes, notes)
         return torch.stack(logits, dim=2).float()
+
+    def _half_heard(self, heard: Heard) -> tuple[Tensor, Heard]:
+        """In training whole beats of a voice go unheard, so that no tune is known by heart from what precedes."""
+        if not (self.training and self.config.forget):
+            return heard.notes, heard
+        b, t, _ = heard.notes.shape
+        lost = torch.rand(b, -(-t // 4), VOICES, device=heard.notes.device) < self.config.forget
+        lost = lost.repeat_interleave(4, dim=1)[:, :t]
+        notes = heard.notes.masked_fill(lost, HIDDEN)
+        return notes, Heard(notes, heard.holds.masked_fill(lost, 0), heard.came.masked_fill(lost, 0))
 
     def _foretell(self, state: Tensor, voice: int, before: Tensor, now: Tensor) -> Tensor:
         """Logits of one voice (…, CODES): state (…, C); before, now (…, 4), `now` as far as it is written."""
