@@ -19,7 +19,7 @@ def model(kind, relative=False):
     torch.manual_seed(3)
     net = chorale.build(Config(kind, relative=relative, **TINY)).eval()
     with torch.no_grad():
-        for head in (net.output, *((net.move, net.apart) if relative else ())):
+        for head in (net.output, *((net.move, net.apart, net.scale) if relative else ())):
             head.normal_(std=0.3)
     return net
 
@@ -105,6 +105,14 @@ def test_with_pitches_left_out_a_relative_writer_hears_transposed_music_as_the_s
     low, high = (net(x, known) for x in (notes, notes + 3))
     inside = slice(1, CODES - 3)
     assert torch.allclose(low[:, 1:, :, inside], high[:, 1:, :, 4:CODES], atol=1e-5)
+
+
+def test_in_a_known_key_a_pitch_is_a_degree_of_major_or_minor():
+    table = chorale._degrees()
+    c, a = 60 - LOW + 1, 69 - LOW + 1
+    assert table[0, [c, a]].tolist() == [0, 9]  # in C major
+    assert table[21, [c, a]].tolist() == [15, 12]  # in A minor
+    assert table[24, c] == table[3, 0] == table[3, HIDDEN] == 24
 
 
 def test_writing_step_by_step_draws_from_what_the_whole_pass_says(writer):

@@ -40,14 +40,14 @@ class Config:
     width: int = 192
     depth: int = 4
     heads: int = 6
-    dropout: float = 0.1
+    dropout: float = 0.3
     forget: float = 0.15  # of a writer: share of the beats of each voice that go unheard
     batch: int = 8  # pieces
     length: int = 256  # steps of a piece that are read at once, 16 to a whole note
-    steps: int = 2000
+    steps: int = 700
     minutes: float = 25.0
     checkpoint_s: float = 120.0  # seconds between checkpoints
-    rate: float = 4e-3  # peak learning rate
+    rate: float = 3e-3  # peak learning rate
     storage: str = "int8"
     seed: int = 11
 

@@ -5,9 +5,9 @@ step is then read by a small network voice by voice, each seeing the voices writ
 (Boulanger-Lewandowski et al. 2012). A step enters as its four pitches, how long each has been held, the place in the
 bar, the beats that are left and the key; the last two are hidden half of the time, so that they may be unknown.
 With `relative` intervals count beside pitches, since music that is transposed is the same music: a step enters with the
-intervals between its voices and the one by which each voice came; a note is foretold as a pitch, as a move from where
-the voice stood and as an interval to each voice that is written already (to the same end as the relative attention of
-Huang et al. 2018, "Music Transformer").
+intervals between its voices, the one by which each voice came and, where the key is known, with their degrees of its
+scale; a note is foretold as a pitch, a degree, a move from where the voice stood and an interval to each voice that is
+written already (to the same end as the relative attention of Huang et al. 2018, "Music Transformer").
 Filler: an orderless model after Coconet (Huang et al. 2017, "Counterpoint by Convolution") and DeepBach (Hadjeres et
 al. 2017): given any subset of the notes it foretells each of the others. It is sampled by blocked Gibbs with masks that
 grow smaller (Yao et al. 2014). Departures: a Transformer over steps instead of convolutions; besides Coconet's uniform
@@ -34,6 +34,7 @@ BEATS = 16  # beats before the end that are told apart; more are as many
 LONGEST = 32  # steps of holding that are told apart
 LEAP = 12  # semitones of a move that are told apart
 MOVES = 2 * LEAP + 2  # of a voice: none known, then from −LEAP to LEAP
+DEGREES = 25  # semitones above the tonic of a major key, of a minor one; none known
 PAIRS = tuple((lower, upper) for upper in range(4) for lower in range(upper + 1, 4))  # of voices
 KINDS = ("writer", "filler")
 
@@ -207,6 +208,9 @@ class Model(nn.Module):
             self.came = nn.Parameter(torch.randn(VOICES, MOVES, width) * 0.02)
             self.move = nn.Parameter(torch.zeros(VOICES, MOVES, width))
             self.apart = nn.Parameter(torch.zeros(VOICES, VOICES, 13, width))  # of the voice foretold, of the one heard
+            self.degree = nn.Parameter(torch.randn(VOICES, DEGREES, width) * 0.02)
+            self.scale = nn.Parameter(torch.zeros(VOICES, DEGREES, width))
+            self.degrees = nn.Buffer(_degrees(), persistent=False)
             self.moves = nn.Buffer(_moves(), persistent=False)
             self.intervals = nn.Buffer(_intervals(), persistent=False)
         for table in (self.place, self.beats, self.key):
@@ -222,6 +226,7 @@ class Model(nn.Module):
         if heard is not None and self.config.relative:
             for voice in range(VOICES):
                 x = x + F.embedding(heard.came[..., voice], self.came[voice])
+                x = x + F.embedding(self.degrees[known.key, notes[..., voice]], self.degree[voice])
             for table, (lower, upper) in zip(self.chord, PAIRS, strict=True):
                 x = x + F.embedding(self.intervals[notes[..., lower], notes[..., upper]], table)
         return F.dropout(_norm(x), self.config.dropout, self.training)
@@ -250,6 +255,13 @@ def _moves() -> Tensor:
     before, now = torch.arange(CODES + 1)[:, None], torch.arange(CODES)
     known = (before > 0) & (before < HIDDEN) & (now > 0)
     return torch.where(known, (now - before).clamp(-LEAP, LEAP) + LEAP + 1, 0)
+
+
+def _degrees() -> Tensor:
+    """(KEYS + 1, CODES + 1): what a code is in a key, in [0, DEGREES)."""
+    key, code = torch.arange(KEYS + 1)[:, None], torch.arange(CODES + 1)
+    known = (key < KEYS) & (code > 0) & (code < HIDDEN)
+    return torch.where(known, (code - 1 + LOW - key) % 12 + 12 * (key >= 12), DEGREES - 1)
 
 
 def _intervals() -> Tensor:
@@ -324,7 +336,7 @@ class Writer(Model):
         state = self._through(x, mask, self._turns(x, x.shape[1]))
         logits: list[Tensor] = [state] * VOICES
         for voice in self.config.order:
-            logits[voice] = self._foretell(state, voice, heard.notes, notes)
+            logits[voice] = self._foretell(state, voice, heard.notes, notes, known.key)
             state = self._told(state, voice, heard.notes, notes)
         return torch.stack(logits, dim=2).float()
 
@@ -338,13 +350,14 @@ class Writer(Model):
         notes = heard.notes.masked_fill(lost, HIDDEN)
         return notes, Heard(notes, heard.holds.masked_fill(lost, 0), heard.came.masked_fill(lost, 0))
 
-    def _foretell(self, state: Tensor, voice: int, before: Tensor, now: Tensor) -> Tensor:
-        """Logits of one voice (…, CODES): state (…, C); before, now (…, 4), `now` as far as it is written."""
+    def _foretell(self, state: Tensor, voice: int, before: Tensor, now: Tensor, key: Tensor) -> Tensor:
+        """Logits of one voice (…, CODES): state (…, C); before, now (…, 4), `now` as far as it is written; key (…)."""
         if not self.config.relative:
             return self._read(state, voice)
         thought = self._thought(state, voice)
         logits = F.linear(thought, self.output[voice])
         logits = logits + F.linear(thought, self.move[voice]).gather(-1, self.moves[before[..., voice]])
+        logits = logits + F.linear(thought, self.scale[voice]).gather(-1, self.degrees[key, :CODES])
         for other in self.config.order[: self.config.order.index(voice)]:
             apart = self.intervals[now[..., other], :CODES]
             logits = logits + F.linear(thought, self.apart[voice, other]).gather(-1, apart)
@@ -544,7 +557,8 @@ def write(
         last = read.last()
     for step in range(lead, t):
         heard = last.times(1 + guided, device)
-        entered = model._enter(heard.notes, heard, known.cut(slice(step, step + 1)))
+        here = known.cut(slice(step, step + 1))
+        entered = model._enter(heard.notes, heard, here)
         state = model._through(entered, None, turns[:, step : step + 1], past)[:, 0]
         for voice in model.config.order:
             free = ~fixed[:, step, voice]
@@ -553,7 +567,7 @@ def write(
                 if not sampling.parallels:
                     may = _but(may, parallel(last.notes[:, 0], out[:, step], voice))
                 now = out[:, step].repeat(1 + guided, 1).to(device)
-                logits = model._foretell(state, voice, heard.notes[:, 0], now).float().cpu()
+                logits = model._foretell(state, voice, heard.notes[:, 0], now, here.key[:, 0]).float().cpu()
                 if guided:
                     logits = torch.lerp(logits[b:], logits[:b], sampling.guidance)
                 drawn = _draw(logits, may, sampling.temperature, sampling.min_p, generator)
