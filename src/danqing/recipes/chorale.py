@@ -40,11 +40,11 @@ class Config:
     width: int = 192
     depth: int = 4
     heads: int = 6
-    dropout: float = 0.3
+    dropout: float = 0.35
     forget: float = 0.15  # of a writer: share of the beats of each voice that go unheard
     batch: int = 8  # pieces
     length: int = 256  # steps of a piece that are read at once, 16 to a whole note
-    steps: int = 700
+    steps: int = 600
     minutes: float = 25.0
     checkpoint_s: float = 120.0  # seconds between checkpoints
     rate: float = 3e-3  # peak learning rate
