@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from danqing.errors import BadRequest
-from danqing.techniques import gan
+from danqing.techniques import gan, progan
 
 REAL, MADE = torch.tensor([2.0, -1.0]), torch.tensor([0.5, 1.0])
 
@@ -80,6 +80,33 @@ def test_the_penalty_looks_between_real_and_made_and_wants_a_slope_of_one():
     seen = []
     gan.penalty_between(lambda x: (seen.append(x.detach()), x.sum((1, 2, 3)))[1], real, made, share)
     assert torch.allclose(seen[0], torch.stack([real[0], 0.75 * real[1] + 0.25 * made[1]]))
+
+
+@pytest.mark.parametrize("bend", [nn.LeakyReLU(0.2), nn.LeakyReLU(0.2, inplace=True), nn.ReLU(inplace=True), nn.Tanh()])
+def test_the_penaltys_gradient_is_autograds_own_whatever_bends_the_critic(bend):
+    torch.manual_seed(0)
+    critic = nn.Sequential(
+        nn.Conv2d(3, 4, 3), bend, nn.Flatten(), nn.Linear(16, 8), bend, nn.Linear(8, 1), nn.Flatten(0)
+    )
+    real, made, share = torch.randn(5, 3, 4, 4), torch.randn(5, 3, 4, 4), torch.rand(5)
+    mixed = torch.lerp(real, made, share.view(-1, 1, 1, 1)).requires_grad_()
+    (slope,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
+    weights = [critic[i].weight for i in (0, 3, 5)]
+    expected = torch.autograd.grad((slope.flatten(1).norm(dim=1) - 1).square().mean(), weights)
+    found = torch.autograd.grad(gan.penalty_between(critic, real, made, share), weights)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_score_of_its_own_is_told_from_one_that_looks_at_the_batch():
+    torch.manual_seed(0)
+    pictures = torch.randn(2, 3, 8, 8)
+    own, normed = (gan.build(gan.Config(size=16, width=4, norm=norm))[1] for norm in (False, True))
+    assert gan.apart(own, pictures.repeat(1, 1, 2, 2))
+    assert not gan.apart(normed, pictures.repeat(1, 1, 2, 2))
+    assert gan.apart(normed.eval(), pictures.repeat(1, 1, 2, 2))
+    _, with_deviation = progan.build(progan.Config(size=8))
+    assert not gan.apart(with_deviation, pictures)
 
 
 def test_the_slope_of_a_convolutional_critic_agrees_with_finite_differences():

@@ -9,12 +9,14 @@ import pytest
 import torch
 
 from danqing import recipes
-from danqing.compute import checkpoint
+from danqing.compute import checkpoint, device
 from danqing.errors import BadRequest, UnknownName
-from danqing.training import adversarial, generators, metrics, pictures
+from danqing.techniques import gan
+from danqing.training import adversarial, engine, generators, metrics, pictures
 from danqing.training.run import Run
 
 DIGITS = Path("digits")
+FP32 = device.Compute(torch.device("cpu"), torch.float32, torch.channels_last, "test")
 PRESETS = ("gan", "dcgan", "wgan_gp", "lsgan", "cgan", "progan", "stylegan", "r3gan", "projected")
 
 
@@ -103,6 +105,33 @@ def test_parts_can_be_put_together_freely(changes, tmp_path):
     assert ("slope_r1" in logged) == bool(changes.get("r1"))
     assert ("slope_r2" in logged) == bool(changes.get("r2"))
     assert ("penalty" in logged) == bool(changes.get("between"))
+
+
+@pytest.mark.parametrize("slopes", [{}, {"r1": 0.5, "r2": 0.3}, {"r1": 0.5}, {"between": 2.0}])
+def test_real_and_made_pictures_in_one_batch_teach_what_two_batches_do(slopes, monkeypatch):
+    """Where each is scored by itself; batch norm is found out, and looking for it leaves no trace."""
+    monkeypatch.setattr(device, "choose", lambda: FP32)
+
+    def taught(norm, apart=None):
+        torch.manual_seed(0)
+        config = gan.Config(size=16, width=4, norm=norm)
+        game = adversarial.Game(adversarial.Play(batch=4, **slopes), config, gan.build(config), None)
+        game._apart = apart
+        real, made = torch.randn(4, 3, 16, 16), torch.randn(4, 3, 16, 16)
+        moment = engine.Moment(0, 0.5, torch.Generator().manual_seed(1), 0, 1, torch.Tensor.backward, None)
+        found = game.judge(moment, real, made, None)
+        net = game.discriminator
+        return game, found | {n: p.grad for n, p in net.named_parameters()} | dict(net.named_buffers()), torch.rand(1)
+
+    game, found, drawn = taught(norm=False)
+    assert game._apart == (None if "r1" in slopes and "r2" not in slopes else True)
+    torch.testing.assert_close(found, taught(norm=False, apart=False)[1])
+    if not slopes:
+        game, found, drawn = taught(norm=True)
+        assert game._apart is False
+        _, expected, as_drawn = taught(norm=True, apart=False)
+        assert all(torch.equal(found[name], value) for name, value in expected.items())
+        assert torch.equal(drawn, as_drawn)
 
 
 @pytest.mark.parametrize("changes", [{"augment": "adaptive"}, {"augment": "diff", "critics": 2}, {"label": "digit"}])

@@ -16,10 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from danqing.compute.blocks import Classes
 from danqing.errors import BadRequest
@@ -242,8 +244,13 @@ def steepness(scores: Tensor, pictures: Tensor) -> Tensor:
 
     scores (B,) computed from pictures (B, 3, S, S), which must require a gradient; returns a scalar float32.
     """
+    return steepness_each(scores, pictures).mean()
+
+
+def steepness_each(scores: Tensor, pictures: Tensor) -> Tensor:
+    """The same for each picture, (B,) float32; with several at once, none may have a say in another's score."""
     (slope,) = torch.autograd.grad(scores.sum(), pictures, create_graph=True)
-    return slope.float().square().sum((1, 2, 3)).mean()
+    return slope.float().square().sum((1, 2, 3))
 
 
 def penalty_between(score: Callable[[Tensor], Tensor], real: Tensor, made: Tensor, share: Tensor) -> Tensor:
@@ -253,6 +260,59 @@ def penalty_between(score: Callable[[Tensor], Tensor], real: Tensor, made: Tenso
     """
     at = share.view(-1, 1, 1, 1).to(real.dtype)
     mixed = torch.lerp(real, made, at).detach().requires_grad_()
-    (slope,) = torch.autograd.grad(score(mixed).sum(), mixed, create_graph=True)
+    with _Bends():
+        scores = score(mixed)
+    (slope,) = torch.autograd.grad(scores.sum(), mixed, create_graph=True)
     off: Tensor = slope.float().flatten(1).norm(dim=1) - 1
     return off.square().mean()
+
+
+class _Bends(TorchFunctionMode):
+    """Tells autograd that ReLUs have no second derivative.
+
+    PyTorch writes it as zeros, and the gradient of a slope then carries them back through every layer: a pass as dear
+    as any other. With these the gradient is the same and the pass is left out, where nothing else in it is curved.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        return _BENT.get(func, func)(*args, **(kwargs or {}))
+
+
+class _Bend(torch.autograd.Function):
+    """(Leaky) ReLU whose gradient is linear to autograd: which side of the bend a number lies on is given."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, slope: float, inplace: bool) -> Tensor:
+        y = F.leaky_relu(x, slope, inplace)
+        if inplace:
+            ctx.mark_dirty(x)
+        ctx.save_for_backward(y)
+        ctx.slope = slope
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (y,) = ctx.saved_tensors
+        bent: Tensor = torch.ops.aten.leaky_relu_backward(gradients[0], y.detach(), ctx.slope, True)
+        return bent, None, None
+
+
+def _relu(input: Tensor, inplace: bool = False) -> Any:
+    return _Bend.apply(input, 0.0, inplace)  # type: ignore[no-untyped-call]
+
+
+def _leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Any:
+    return _Bend.apply(input, negative_slope, inplace)  # type: ignore[no-untyped-call]
+
+
+_BENT: dict[Any, Callable[..., Any]] = {F.relu: _relu, F.leaky_relu: _leaky_relu}  # as PyTorch declares them
+
+
+def apart(score: Callable[[Tensor], Tensor], pictures: Tensor) -> bool:
+    """Whether each picture's score is its own: no gradient of the first one's reaches another picture.
+
+    Batch norm and looks at a whole batch are seen by it. pictures (B, 3, S, S), B ≥ 2.
+    """
+    x = pictures.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(score(x)[0], x)
+    return not slope[1:].any()

@@ -3,7 +3,8 @@
 A step trains the discriminator (`critics` times), then the generator once. The generator's step judges again the
 pictures of the last discriminator step, as DCGAN's own code does, which saves one of its passes; the papers of the
 other families draw new latents there. Slopes (R1, R2) are taken by the augmented pictures, not by those before
-augmentation.
+augmentation. A discriminator that scores each picture by itself gets real and made ones in one batch, which is the same
+but for rounding and for the numbers that dropout draws, and faster.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class Game:
         self.adaptive = augment.Adaptive(play.target, play.ramp)
         self.lengths = stylegan.PathLength()
         self._ahead: data.Prefetch[list[tuple[Tensor, Tensor | None]]] | None = None
+        self._apart: bool | None = None  # whether the discriminator scores each picture by itself; None: not yet known
 
     def trainee(self) -> engine.Trainee:
         """What the engine trains. The last two nets learn nothing by gradients: their buffers are the run's state."""
@@ -168,20 +170,17 @@ class Game:
         due = moment.index % play.every == 0
         if seen is None:
             made = self.augmented(made, moment)
-            real.requires_grad_(bool(play.r1) and due)
-            made.requires_grad_(bool(play.r2) and due)
-            of_real, of_made = discriminator(real, classes), discriminator(made, classes)
+            of_real, of_made, slopes = self.scores(real, made, classes, bool(play.r1) and due, bool(play.r2) and due)
         else:
+            slopes = {}
             with torch.no_grad():
                 looked = self.look(real)
             of_real, of_made = discriminator(looked, classes), discriminator([x.detach() for x in seen], classes)
         loss = objective = self.loss.discriminator(of_real, of_made)
         found = {"loss_discriminator": loss.detach()}
-        for name, weight, scores, x in (("r1", play.r1, of_real, real), ("r2", play.r2, of_made, made)):
-            if weight and due:
-                steepness = gan.steepness(scores, x)
-                objective = objective + 0.5 * weight * play.every * steepness
-                found[f"slope_{name}"] = steepness.detach()
+        for name, slope in slopes.items():
+            objective = objective + 0.5 * getattr(play, name) * play.every * slope
+            found[f"slope_{name}"] = slope.detach()
         if play.between:
             share = torch.rand(len(real), generator=moment.generator).to(real.device)
             penalty = gan.penalty_between(lambda x: discriminator(x, classes), real, made, share)
@@ -189,12 +188,38 @@ class Game:
             found["penalty"] = penalty.detach()
         if play.drift:
             objective = objective + play.drift * of_real.square().mean()
-        moment.backward(objective)
+        moment.backward(objective, inputs=list(discriminator.parameters()))
         if play.augment == "adaptive":
             signs = gan.correct(self.loss, of_real.detach(), of_made.detach())
             self.adaptive.watch(signs.view(len(real), -1).mean(1).cpu())
             found["augmentation"] = self.adaptive.probability.clone()
         return found | {"gradient_discriminator": _norm(discriminator)}
+
+    def scores(
+        self, real: Tensor, made: Tensor, classes: Tensor | None, r1: bool, r2: bool
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Of real and of made pictures, (B,) each; and their steepness, where `r1` and `r2` ask for it."""
+        discriminator = self.discriminator
+        if r1 == r2 and self.apart(real, classes):
+            both = torch.cat([real, made]).requires_grad_(r1)
+            scores = discriminator(both, None if classes is None else classes.repeat(2))
+            of_real, of_made = scores.chunk(2)
+            steep = [each.mean() for each in gan.steepness_each(scores, both).chunk(2)] if r1 else []
+            return of_real, of_made, dict(zip(("r1", "r2"), steep, strict=False))
+        of_real, of_made = (discriminator(x.requires_grad_(r), classes) for x, r in ((real, r1), (made, r2)))
+        slopes = {"r1": gan.steepness(of_real, real)} if r1 else {}
+        return of_real, of_made, slopes | ({"r2": gan.steepness(of_made, made)} if r2 else {})
+
+    def apart(self, pictures: Tensor, classes: Tensor | None) -> bool:
+        """Whether the discriminator scores each picture by itself; found out once, with two pictures."""
+        if self._apart is None:
+            if len(pictures) < 2:
+                return False
+            net, few = self.discriminator, None if classes is None else classes[:2]
+            state = {name: buffer.clone() for name, buffer in net.named_buffers()}  # statistics see no picture twice
+            with torch.random.fork_rng():
+                self._apart = gan.apart(lambda x: torch.func.functional_call(net, state, (x, few)), pictures[:2])
+        return self._apart
 
     def please(
         self,
@@ -287,8 +312,8 @@ class Game:
 def _norm(net: nn.Module) -> Tensor:
     """The norm of all gradients together, a scalar float32."""
     gradients = [p.grad for p in net.parameters() if p.grad is not None]
-    norms: Tensor = torch.stack([n.float() for n in torch._foreach_norm(gradients)])
-    return norms.square().sum().sqrt()
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)), dtype=torch.float32)
+    return norm
 
 
 def train(

@@ -17,17 +17,17 @@ import copy
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from danqing.artwork.image import Picture, write
 from danqing.artwork.request import OnStep, Step, ignore
-from danqing.compute import device, seed
+from danqing.compute import convolution, device, seed
 from danqing.errors import BadRequest, Cancelled
 from danqing.training import stability
 from danqing.training.run import Run
@@ -58,6 +58,15 @@ class Trainee:
     lowest: str = ""  # a figure of `watch`: the averaged nets are returned as they were when it was lowest, not as last
 
 
+class Backward(Protocol):
+    """A loss's gradients."""
+
+    def __call__(self, loss: Tensor, *, inputs: Sequence[Tensor] | None = None) -> None:
+        """Add them to `inputs`, or to every leaf that the loss was made of. Name them where pictures are leaves too:
+        a gradient by pictures that nobody reads is a pass through the first layers for nothing."""
+        ...
+
+
 @dataclass
 class Moment:
     """One step as the recipe sees it."""
@@ -67,7 +76,7 @@ class Moment:
     generator: torch.Generator
     rank: int  # of this process among `world`
     world: int
-    backward: Callable[[Tensor], None]
+    backward: Backward
     update: Callable[[str, float], None]  # (optimiser's name, learning-rate factor): take the step, clear gradients
 
 
@@ -103,12 +112,25 @@ def _mastered(optimiser: torch.optim.Optimizer) -> Masters:
 
 
 def cast(net: nn.Module, compute: device.Compute) -> nn.Module:
-    """The network on the device, weights in its dtype; norms keep fp32 parameters and statistics, which they need."""
+    """The network on the device, weights in its dtype; norms keep fp32 parameters and statistics, which they need.
+
+    On a CPU, an enlargement by nearest neighbours and the convolution behind it become one (`convolution.fold`), and
+    batch norms lay their maps out as the convolutions want them: what comes out of a linear layer is not.
+    """
     net = net.to(device=compute.device, dtype=compute.dtype, memory_format=compute.layout)  # type: ignore[call-overload]
+    on_cpu = compute.device.type == "cpu" and compute.layout == torch.channels_last
+    if on_cpu:
+        convolution.fold(net)
     for module in net.modules():
         if isinstance(module, nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm):
             module.float()
+        if on_cpu and isinstance(module, nn.BatchNorm2d):
+            module.register_forward_pre_hook(_channels_last)
     return net
+
+
+def _channels_last(module: nn.Module, inputs: tuple[Tensor]) -> Tensor:
+    return inputs[0].contiguous(memory_format=torch.channels_last)
 
 
 class _Average:
@@ -381,8 +403,8 @@ def _one_step(loop: _Loop) -> Mapping[str, Tensor]:
     generator = seed.generator(loop.seed, stream=1 + loop.step * world + rank)
     torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))  # for dropout, which knows no generators
 
-    def backward(loss: Tensor) -> None:
-        loop.fabric.backward(loss)
+    def backward(loss: Tensor, *, inputs: Sequence[Tensor] | None = None) -> None:
+        loop.fabric.backward(loss, inputs=inputs)
 
     def update(name: str, factor: float = 1.0) -> None:
         if world > 1:
