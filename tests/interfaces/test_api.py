@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import subprocess
@@ -19,8 +20,12 @@ from danqing.artwork.artwork import Artwork
 from danqing.artwork.image import Picture
 from danqing.artwork.literature import Writing
 from danqing.artwork.provenance import Provenance
+from danqing.errors import BadRequest, WriteFailed
 from danqing.interfaces import _uploads, api
+from danqing.interfaces._desk import Wish
+from danqing.interfaces.rooms import Refused, Studio
 from danqing.interfaces.rooms import works as works_room
+from danqing.sessions.jobs import Job
 
 TUNE = Path(__file__).parents[2] / "docs" / "gallery" / "compose" / "bach-1.mid"
 BASE = "http://127.0.0.1:7373"
@@ -247,6 +252,35 @@ def test_jobs_are_moved_cancelled_tried_again_and_cleared(client):
     refused(client.get(f"/api/jobs/{ids[0]}"), 404, "UnknownName")
     refused(client.get(f"/api/jobs/{ids[2]}/preview"), 404)
     assert client.get(f"/api/jobs/{ids[2]}/frames?from=0").json() == {"frames": []}
+
+
+def test_those_who_ask_at_once_wait_for_the_disk_together_and_each_has_its_own_answer(home, monkeypatch):
+    here, taken = Studio(home), []
+    add_all = here.queue.add_all
+    monkeypatch.setattr(here.queue, "add_all", lambda asked: taken.append(len(asked)) or add_all(asked))
+    wishes = [Wish("write", {"form": "五绝", "seed": seed}) for seed in range(30)]
+    wishes[7] = Wish("write", {"form": "no such form"})
+
+    async def ask() -> list[Job | BaseException]:
+        return await asyncio.gather(*(here.desk.add(wish) for wish in wishes), return_exceptions=True)
+
+    answers = asyncio.run(ask())
+    assert isinstance(answers.pop(7), Refused | BadRequest)
+    assert [job.request["seed"] for job in answers] == [seed for seed in range(30) if seed != 7]
+    assert answers == [here.queue.get(job.id) for job in answers]
+    assert taken == [29]
+
+
+def test_a_full_disk_is_told_to_everyone_who_asks_and_the_next_one_is_served(client, app, monkeypatch):
+    queue = app.state.studio.queue
+
+    def full(asked):
+        raise WriteFailed("the queue cannot be written: database or disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(queue, "add_all", full)
+        refused(client.post("/api/jobs", json={"verb": "write", "request": {"form": "五绝"}}), 503, "WriteFailed")
+    assert client.post("/api/jobs", json={"verb": "write", "request": {"form": "五绝"}}).status_code == 201
 
 
 def test_a_room_brings_jobs_of_its_own_and_checks_them(client):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -126,6 +128,24 @@ def test_a_studio_killed_in_the_middle_goes_on_where_it_was(studio, tmp_path):
     until(lambda: second.ask(f"/api/jobs/{again['id']}")["state"] == "done")
     assert second.ask("/api/works")["total"] == 2
     assert second.end() == 0
+
+
+def test_no_job_that_was_answered_for_is_lost_when_the_server_is_killed_while_many_ask(studio, tmp_path):
+    server, answered = studio(), []
+
+    def ask() -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):  # until it is killed
+            while True:
+                answered.append(server.ask("/api/jobs", COUPLET)["id"])
+
+    asking = [threading.Thread(target=ask) for _ in range(8)]
+    for each in asking:
+        each.start()
+    until(lambda: len(answered) > 60)
+    server.end(signal.SIGKILL)
+    for each in asking:
+        each.join()
+    assert set(answered) <= {job.id for job in Queue(tmp_path / "home").jobs(10_000)}
 
 
 @needs_proc
