@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -470,6 +471,31 @@ def test_works_go_into_one_archive_with_their_records(client, app):
         assert json.loads(archive.read(names[1]))["verb"] == "paint"
     refused(client.post("/api/works/export", json={"ids": []}), 400)
     refused(client.post("/api/works/export", json={"ids": ["ffffffff"]}), 404)
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_comes_compressed_and_what_the_browser_has_is_not_sent_again(client):
+    page = client.get("/", headers={"accept-encoding": "gzip"})
+    assert (page.headers["cache-control"], page.headers["content-encoding"]) == ("no-cache", "gzip")
+    assets = re.findall(r'(?:src|href)="(/assets/[^"]+)"', page.text)
+    assert assets
+    for path in assets:
+        plain = client.get(path, headers={"accept-encoding": "identity"})
+        packed = client.get(path, headers={"accept-encoding": "br, gzip;q=0.8"})
+        assert plain.content == packed.content == (api.PAGE / path.lstrip("/")).read_bytes()
+        assert "content-encoding" not in plain.headers
+        assert int(packed.headers["content-length"]) < len(plain.content) / 2
+        assert packed.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert packed.headers["vary"] == "accept-encoding"
+        assert packed.headers["etag"] != plain.headers["etag"]
+        again = client.get(path, headers={"accept-encoding": "gzip", "if-none-match": packed.headers["etag"]})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", packed.headers["etag"])
+        assert client.get(path, headers={"accept-encoding": "gzip", "if-none-match": '"other"'}).status_code == 200
+    refused = client.get(assets[0], headers={"accept-encoding": "gzip;q=0, identity"})
+    assert "content-encoding" not in refused.headers
+    assert client.head(assets[0]).content == b""
 
 
 # --- the rest ---------------------------------------------------------------------------------------------------------

@@ -20,7 +20,6 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
-from starlette.staticfiles import StaticFiles
 
 import danqing
 from danqing import arts
@@ -28,6 +27,7 @@ from danqing.artwork.shelf import default_home
 from danqing.errors import DanqingError, OutputExists, Unavailable, UnknownName, WriteFailed
 from danqing.interfaces import rooms
 from danqing.interfaces._guard import Guard
+from danqing.interfaces._page import Page
 from danqing.interfaces.rooms import Refused, Studio
 from danqing.sessions.jobs import Change, Job
 
@@ -73,21 +73,11 @@ def create_app(
         _nothing_here
     )
     if (PAGE / "index.html").is_file():
-        app.mount("/", _Page(directory=PAGE, html=True))
+        app.mount("/", Page(directory=PAGE, html=True))
     else:
         app.get("/", include_in_schema=False)(lambda: HTMLResponse(NOT_BUILT))
     app.add_middleware(Guard, host=host, token=token)
     return app
-
-
-class _Page(StaticFiles):
-    """The built page: what has a hash in its name never changes, the rest is asked for each time."""
-
-    def file_response(self, *given: Any, **named: Any) -> Response:
-        answer = super().file_response(*given, **named)
-        fixed = "/assets/" in str(given[0] if given else named.get("full_path", ""))
-        answer.headers["cache-control"] = "public, max-age=31536000, immutable" if fixed else "no-cache"
-        return answer
 
 
 def _living(workers: bool, ready: Callable[[], None]) -> Living:
