@@ -58,8 +58,11 @@ def migrate(engine: sql.Engine, path: Path, migrations: Sequence[Sequence[str]],
     wrote it, NotWritable where it cannot be used.
     """
     try:
+        with engine.begin() as connection:  # to look is no write: whoever watches the file is not told of it
+            if _version(connection) == len(migrations):
+                return
         with engine.execution_options(write=True).begin() as connection:
-            version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+            version = _version(connection)
             if version > len(migrations):
                 raise Unavailable(
                     f"{what} was written by a newer Danqing (schema {version}); this one knows up to "
@@ -70,6 +73,10 @@ def migrate(engine: sql.Engine, path: Path, migrations: Sequence[Sequence[str]],
             connection.exec_driver_sql(f"PRAGMA user_version = {len(migrations)}")
     except sql.exc.DatabaseError as error:
         raise NotWritable(f"{path} cannot be used: {error.orig}; {advice}") from error
+
+
+def _version(connection: sql.Connection) -> int:
+    return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
 
 
 class Watch:

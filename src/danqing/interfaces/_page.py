@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import os
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -20,9 +21,11 @@ WORTH_BYTES = 512  # a smaller file is not packed: what it saves, the head of th
 class Page(StaticFiles):
     """The files of the built page, which are few and small."""
 
-    def file_response(self, full_path: Any, stat_result: os.stat_result, scope: Scope, status_code: int = 200) -> Response:
+    def file_response(
+        self, full_path: Any, stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
         """One of them; 304 where the browser has it already."""
-        data, packed, tag = _read(str(full_path), stat_result.st_mtime_ns)
+        data, packed, tag = _read(Path(full_path), stat_result.st_mtime_ns)
         asked = Headers(scope=scope)
         squeezed = packed is not None and _takes_gzip(asked.get("accept-encoding", ""))
         heads = {
@@ -34,14 +37,13 @@ class Page(StaticFiles):
             return NotModifiedResponse(Headers(heads))
         if squeezed:
             heads["content-encoding"] = "gzip"
-        return Response(packed if squeezed else data, status_code, heads, _media_type(str(full_path)))
+        return Response(packed if squeezed else data, status_code, heads, _media_type(Path(full_path)))
 
 
 @lru_cache(maxsize=256)
-def _read(path: str, _changed_ns: int) -> tuple[bytes, bytes | None, str]:
+def _read(path: Path, _changed_ns: int) -> tuple[bytes, bytes | None, str]:
     """A file, the same packed where that makes it smaller, and its tag."""
-    with open(path, "rb") as file:
-        data = file.read()
+    data = path.read_bytes()
     packed = gzip.compress(data, 9, mtime=0) if len(data) >= WORTH_BYTES else data
     return data, packed if len(packed) < len(data) else None, hashlib.sha256(data).hexdigest()[:16]
 
@@ -55,8 +57,8 @@ def _takes_gzip(accepted: str) -> bool:
     return False
 
 
-def _media_type(path: str) -> str:
+def _media_type(path: Path) -> str:
     return {
         ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
         ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".json": "application/json",
-    }.get(os.path.splitext(path)[1], "application/octet-stream")  # fmt: skip
+    }.get(path.suffix, "application/octet-stream")  # fmt: skip

@@ -194,6 +194,9 @@ class Hub:
 
     async def watch(self) -> None:
         """Look for news for ever."""
+        await asyncio.to_thread(
+            lambda: self._here.shelf.watch
+        )  # what changes from now on is told to the first who comes
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.news.wait(), LOOK_S if self._listeners else None)
