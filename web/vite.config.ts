@@ -28,6 +28,11 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: true,
+    // What the rooms share is one file, and so are the styles: a room is then one request more, not twenty.
+    cssCodeSplit: false,
+    rolldownOptions: {
+      output: { codeSplitting: { groups: [{ name: "shared", test: /[\\/](node_modules|src[\\/]lib)[\\/]/ }] } },
+    },
   },
   server: {
     host: "127.0.0.1",

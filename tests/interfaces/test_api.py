@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -19,8 +21,12 @@ from danqing.artwork.artwork import Artwork
 from danqing.artwork.image import Picture
 from danqing.artwork.literature import Writing
 from danqing.artwork.provenance import Provenance
+from danqing.errors import BadRequest, WriteFailed
 from danqing.interfaces import _uploads, api
+from danqing.interfaces._desk import Wish
+from danqing.interfaces.rooms import Refused, Studio
 from danqing.interfaces.rooms import works as works_room
+from danqing.sessions.jobs import Job
 
 TUNE = Path(__file__).parents[2] / "docs" / "gallery" / "compose" / "bach-1.mid"
 BASE = "http://127.0.0.1:7373"
@@ -249,6 +255,35 @@ def test_jobs_are_moved_cancelled_tried_again_and_cleared(client):
     assert client.get(f"/api/jobs/{ids[2]}/frames?from=0").json() == {"frames": []}
 
 
+def test_those_who_ask_at_once_wait_for_the_disk_together_and_each_has_its_own_answer(home, monkeypatch):
+    here, taken = Studio(home), []
+    add_all = here.queue.add_all
+    monkeypatch.setattr(here.queue, "add_all", lambda asked: taken.append(len(asked)) or add_all(asked))
+    wishes = [Wish("write", {"form": "五绝", "seed": seed}) for seed in range(30)]
+    wishes[7] = Wish("write", {"form": "no such form"})
+
+    async def ask() -> list[Job | BaseException]:
+        return await asyncio.gather(*(here.desk.add(wish) for wish in wishes), return_exceptions=True)
+
+    answers = asyncio.run(ask())
+    assert isinstance(answers.pop(7), Refused | BadRequest)
+    assert [job.request["seed"] for job in answers] == [seed for seed in range(30) if seed != 7]
+    assert answers == [here.queue.get(job.id) for job in answers]
+    assert taken == [29]
+
+
+def test_a_full_disk_is_told_to_everyone_who_asks_and_the_next_one_is_served(client, app, monkeypatch):
+    queue = app.state.studio.queue
+
+    def full(asked):
+        raise WriteFailed("the queue cannot be written: database or disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(queue, "add_all", full)
+        refused(client.post("/api/jobs", json={"verb": "write", "request": {"form": "五绝"}}), 503, "WriteFailed")
+    assert client.post("/api/jobs", json={"verb": "write", "request": {"form": "五绝"}}).status_code == 201
+
+
 def test_a_room_brings_jobs_of_its_own_and_checks_them(client):
     job = client.post("/api/jobs", json={"verb": "lesson", "request": {"name": "form"}}).json()
     assert (job["verb"], job["state"], job["title"]) == ("lesson", "queued", "form")
@@ -308,7 +343,8 @@ def test_a_picture_is_taken_as_a_form_or_as_it_is_and_named_safely(client, app):
     ],
 )
 def test_what_is_none_of_the_formats_is_refused_and_not_kept(client, app, name, body):
-    refused(client.post("/api/uploads", files={"file": (name, body)}), 400)
+    message = refused(client.post("/api/uploads", files={"file": (name, body)}), 400)
+    assert str(app.state.studio.home) not in message
     assert list((app.state.studio.home / "uploads").iterdir()) == []
 
 
@@ -436,6 +472,31 @@ def test_works_go_into_one_archive_with_their_records(client, app):
         assert json.loads(archive.read(names[1]))["verb"] == "paint"
     refused(client.post("/api/works/export", json={"ids": []}), 400)
     refused(client.post("/api/works/export", json={"ids": ["ffffffff"]}), 404)
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_comes_compressed_and_what_the_browser_has_is_not_sent_again(client):
+    page = client.get("/", headers={"accept-encoding": "gzip"})
+    assert (page.headers["cache-control"], page.headers["content-encoding"]) == ("no-cache", "gzip")
+    assets = re.findall(r'(?:src|href)="(/assets/[^"]+)"', page.text)
+    assert assets
+    for path in assets:
+        plain = client.get(path, headers={"accept-encoding": "identity"})
+        packed = client.get(path, headers={"accept-encoding": "br, gzip;q=0.8"})
+        assert plain.content == packed.content == (api.PAGE / path.lstrip("/")).read_bytes()
+        assert "content-encoding" not in plain.headers
+        assert int(packed.headers["content-length"]) < len(plain.content) / 2
+        assert packed.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert packed.headers["vary"] == "accept-encoding"
+        assert packed.headers["etag"] != plain.headers["etag"]
+        again = client.get(path, headers={"accept-encoding": "gzip", "if-none-match": packed.headers["etag"]})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", packed.headers["etag"])
+        assert client.get(path, headers={"accept-encoding": "gzip", "if-none-match": '"other"'}).status_code == 200
+    refused = client.get(assets[0], headers={"accept-encoding": "gzip;q=0, identity"})
+    assert "content-encoding" not in refused.headers
+    assert client.head(assets[0]).content == b""
 
 
 # --- the rest ---------------------------------------------------------------------------------------------------------

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -128,6 +130,24 @@ def test_a_studio_killed_in_the_middle_goes_on_where_it_was(studio, tmp_path):
     assert second.end() == 0
 
 
+def test_no_job_that_was_answered_for_is_lost_when_the_server_is_killed_while_many_ask(studio, tmp_path):
+    server, answered = studio(), []
+
+    def ask() -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):  # until it is killed
+            while True:
+                answered.append(server.ask("/api/jobs", COUPLET)["id"])
+
+    asking = [threading.Thread(target=ask) for _ in range(8)]
+    for each in asking:
+        each.start()
+    until(lambda: len(answered) > 60)
+    server.end(signal.SIGKILL)
+    for each in asking:
+        each.join()
+    assert set(answered) <= {job.id for job in Queue(tmp_path / "home").jobs(10_000)}
+
+
 @needs_proc
 def test_a_killed_worker_is_replaced_and_a_job_that_kills_two_has_failed(studio):
     server = studio()
@@ -166,25 +186,27 @@ def test_a_cancelled_job_stops_and_keeps_what_it_has_shown(studio, tmp_path):
     assert Shelf(tmp_path / "home").count() == 0
 
 
+def listen(server: Server, last: int | None = None) -> Iterator[tuple[int, str, Any]]:
+    """What the stream of events tells: revision, kind, body."""
+    heads = {"last-event-id": str(last)} if last is not None else {}
+    asked = urllib.request.Request(server.address + "/api/events", headers=heads)
+    with urllib.request.urlopen(asked, timeout=60) as stream:
+        event: dict[str, str] = {}
+        for raw in stream:
+            key, _, value = raw.decode().rstrip("\n").partition(": ")
+            if key in ("id", "event", "data"):
+                event[key] = value
+            elif not key and event:
+                yield int(event["id"]), event["event"], json.loads(event["data"])
+                event = {}
+
+
 def test_whoever_listens_is_told_and_can_take_up_where_it_broke_off(studio):
     server = studio()
 
-    def listen(last: int | None = None) -> Iterator[tuple[int, str, Any]]:
-        heads = {"last-event-id": str(last)} if last is not None else {}
-        asked = urllib.request.Request(server.address + "/api/events", headers=heads)
-        with urllib.request.urlopen(asked, timeout=60) as stream:
-            event: dict[str, str] = {}
-            for raw in stream:
-                key, _, value = raw.decode().rstrip("\n").partition(": ")
-                if key in ("id", "event", "data"):
-                    event[key] = value
-                elif not key and event:
-                    yield int(event["id"]), event["event"], json.loads(event["data"])
-                    event = {}
-
     job = server.ask("/api/jobs", COUPLET)
     seen = []
-    for revision, kind, body in listen():
+    for revision, kind, body in listen(server):
         seen.append((revision, kind, body))
         if kind == "work":
             break
@@ -197,12 +219,28 @@ def test_whoever_listens_is_told_and_can_take_up_where_it_broke_off(studio):
     server.ask(f"/api/works/{work['id']}", method="DELETE")
     server.ask("/api/jobs/clear", {})
     told = []
-    for _, kind, body in listen(seen[-1][0]):
+    for _, kind, body in listen(server, seen[-1][0]):
         if kind.endswith("-removed"):
             told.append((kind, body["id"]))
         if len(told) == 2:
             break
     assert told == [("work-removed", work["id"]), ("job-removed", job["id"])]
+
+
+def test_whoever_listens_is_told_of_what_another_program_does_to_the_shelf(studio, tmp_path):
+    server, shelf = studio(), Shelf(tmp_path / "home")
+    assert server.ask("/api/works")["total"] == 0
+    told = listen(server, 0)  # the terminal makes the first thing that there is to tell
+    terminal = threading.Thread(
+        target=danqing, args=["write", "--form", "五绝", "--seed", "1"], kwargs={"home": shelf.home}
+    )
+    terminal.start()
+    first, kind, _ = next(told)
+    terminal.join()
+    (work,) = shelf.works()
+    shelf.rate(work.id, 4)
+    second, again, _ = next(told)
+    assert (kind, again, second > first) == ("shelf", "shelf", True)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")

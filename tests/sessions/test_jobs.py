@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from danqing.errors import BadRequest, NotWritable, Unavailable, UnknownName
-from danqing.sessions.jobs import Lost, Queue
+from danqing.sessions import jobs
+from danqing.sessions.jobs import Asked, Lost, Queue
 
 
 @pytest.fixture
@@ -228,3 +229,40 @@ def test_processes_that_claim_at_once_never_get_the_same_job(queue):
     assert [process.returncode for process in running] == [0, 0, 0]
     assert len(taken) == len(set(taken)) == 60
     assert {job.state for job in queue.jobs()} == {"done"}
+
+
+def test_many_are_added_at_once_as_one_after_another(queue):
+    first = queue.add("write", {"seed": 0}, lane="quick")
+    asked = [Asked("write", {"seed": n}, title=f"No {n}", lane="quick" if n % 2 else "long") for n in range(1, 6)]
+    added = queue.add_all(asked)
+    assert [queue.get(job.id) for job in added] == added
+    assert [job.request["seed"] for job in added] == [1, 2, 3, 4, 5]
+    assert [(job.lane, job.position) for job in added] == [
+        ("quick", 2), ("long", 1), ("quick", 3), ("long", 2), ("quick", 4),
+    ]  # fmt: skip
+    told = [change.id for change in queue.since(0)]
+    assert told == [first.id, *(job.id for job in added)]
+    assert queue.named([first.id, added[0].id, "f" * 16]) == {first.id: queue.get(first.id), added[0].id: added[0]}
+    assert queue.add_all([]) == []
+
+
+def test_what_there_is_no_room_for_is_refused_and_the_rest_is_kept(queue, monkeypatch):
+    monkeypatch.setattr(jobs, "MOST_WAITING", 3)
+    queue.add("write", {})
+    kept, too, *full = queue.add_all([Asked("write", {"seed": n}) for n in range(4)])
+    assert [job.request["seed"] for job in (kept, too)] == [0, 1]
+    assert all(isinstance(each, Unavailable) for each in full)
+    with pytest.raises(Unavailable, match="3 jobs wait already"):
+        queue.add("write", {})
+    assert len(queue.jobs()) == 3
+
+
+def test_whoever_watches_sees_what_another_process_writes_and_nothing_else(queue, tmp_path):
+    assert not queue.watch.changed()
+    queue.jobs()
+    assert not queue.watch.changed()
+    program = "import sys; from pathlib import Path; from danqing.sessions.jobs import Queue\n"
+    program += "Queue(Path(sys.argv[1])).add('write', {})"
+    subprocess.run([sys.executable, "-c", program, str(queue.home)], check=True, timeout=60)
+    assert queue.watch.changed()
+    assert not queue.watch.changed()

@@ -28,8 +28,12 @@ def browser() -> str:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory, browser: str) -> Iterator[str]:
-    home = tmp_path_factory.mktemp("studio")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("studio")
+
+
+@pytest.fixture(scope="module")
+def address(home: Path, browser: str) -> Iterator[str]:
     environment = {**os.environ, "DANQING_HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "danqing", "studio", "--port", "0", "--no-open"]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

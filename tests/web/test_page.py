@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,11 @@ DRIVER = Path(__file__).with_name("drive.mjs")
 FIRST_LOAD_BYTES = 300_000
 
 
-def drive(browser: str, address: str, scenario: str) -> dict[str, Any]:
+def drive(browser: str, address: str, scenario: str, **environment: str) -> dict[str, Any]:
     command = ["node", str(DRIVER), str(WEB), address, browser, scenario]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=280)
+    done = subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", timeout=280, env={**os.environ, **environment}
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -37,10 +41,16 @@ def drive(browser: str, address: str, scenario: str) -> dict[str, Any]:
         "the-gallery-keeps-and-gives-back",
         "both-languages-are-whole",
         "every-room-opens-at-phone-width",
+        "what-goes-wrong-is-told-in-chinese-with-the-english-beneath",
     ],
 )
 def test_a_person_finds_that(scenario: str, browser: str, address: str) -> None:
     drive(browser, address, scenario)
+
+
+def test_an_open_gallery_shows_what_the_terminal_makes(browser: str, address: str, home: Path) -> None:
+    python = {"DANQING_HOME": str(home), "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+    drive(browser, address, "the-gallery-shows-what-the-terminal-makes", **python)
 
 
 def test_the_page_loads_little_and_is_ready_soon(browser: str, address: str) -> None:

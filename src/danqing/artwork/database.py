@@ -8,6 +8,9 @@ file at once.
 from __future__ import annotations
 
 import contextlib
+import sqlite3
+import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,8 +58,11 @@ def migrate(engine: sql.Engine, path: Path, migrations: Sequence[Sequence[str]],
     wrote it, NotWritable where it cannot be used.
     """
     try:
+        with engine.begin() as connection:  # to look is no write: whoever watches the file is not told of it
+            if _version(connection) == len(migrations):
+                return
         with engine.execution_options(write=True).begin() as connection:
-            version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+            version = _version(connection)
             if version > len(migrations):
                 raise Unavailable(
                     f"{what} was written by a newer Danqing (schema {version}); this one knows up to "
@@ -67,6 +73,29 @@ def migrate(engine: sql.Engine, path: Path, migrations: Sequence[Sequence[str]],
             connection.exec_driver_sql(f"PRAGMA user_version = {len(migrations)}")
     except sql.exc.DatabaseError as error:
         raise NotWritable(f"{path} cannot be used: {error.orig}; {advice}") from error
+
+
+def _version(connection: sql.Connection) -> int:
+    return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+
+
+class Watch:
+    """Tells whether anybody, this process or another, has written to a file: a look costs microseconds."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
+        weakref.finalize(self, self._connection.close)
+        self._turn = threading.Lock()
+        self._seen = self._version()
+
+    def changed(self) -> bool:
+        """Whether something was written since this was last asked, or since the watch began."""
+        with self._turn:
+            before, self._seen = self._seen, self._version()
+            return before != self._seen
+
+    def _version(self) -> int:
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
 
 def _configure(connection: Any, _record: object) -> None:

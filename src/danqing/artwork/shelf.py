@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,11 @@ class Shelf:
         self._engine = database.connect(path)
         advice = "move it away (the works in files/ stay) or set DANQING_HOME"
         database.migrate(self._engine, path, _MIGRATIONS, f"the shelf {self.home}", advice)
+
+    @cached_property
+    def watch(self) -> database.Watch:
+        """Tells whether the shelf was changed, by whichever program."""
+        return database.Watch(self.home / "shelf.db")
 
     def add(self, artwork: Artwork, *, suffix: str = "") -> Work:
         """Keeps a work and returns it as it stands on the shelf; the same content again gives the same work.

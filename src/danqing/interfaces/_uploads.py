@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import unicodedata
@@ -11,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from danqing.errors import InvalidMedia, UnknownName
+from danqing.errors import DanqingError, InvalidMedia, UnknownName
 from danqing.interfaces import _isolated
 
 DIGITS = re.compile("[0-9a-f]{24}")
@@ -79,7 +80,7 @@ def keep(home: Path, part: Path, given: str) -> Upload:
             facts = _isolated.unpack(placed, work / "collection")
             placed.unlink()
         else:
-            facts = _isolated.inspect(placed, preview)
+            facts = _inspect(placed, preview)
             if placed.suffix.lower() != facts["suffix"]:
                 name = placed.rename(placed.with_name(placed.name + facts["suffix"])).name
         told = {"id": known, "name": name, "media": facts["media"]}
@@ -94,6 +95,13 @@ def keep(home: Path, part: Path, given: str) -> Upload:
     finally:
         part.unlink(missing_ok=True)
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _inspect(placed: Path, preview: Path) -> dict[str, Any]:
+    try:
+        return _isolated.inspect(placed, preview)
+    except DanqingError as error:  # its name is the person's; where it lies meanwhile is nobody's business
+        raise type(error)(str(error).replace(f"{placed.parent}{os.sep}", "")) from error
 
 
 def get(home: Path, name: str) -> Upload:

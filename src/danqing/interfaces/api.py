@@ -12,8 +12,7 @@ import contextlib
 import json
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
-from starlette.staticfiles import StaticFiles
 
 import danqing
 from danqing import arts
@@ -29,8 +27,9 @@ from danqing.artwork.shelf import default_home
 from danqing.errors import DanqingError, OutputExists, Unavailable, UnknownName, WriteFailed
 from danqing.interfaces import rooms
 from danqing.interfaces._guard import Guard
+from danqing.interfaces._page import Page
 from danqing.interfaces.rooms import Refused, Studio
-from danqing.sessions.jobs import Change
+from danqing.sessions.jobs import Change, Job
 
 PAGE = Path(__file__).parent / "web"
 LOOK_S = 0.1  # how often the stream looks for news
@@ -74,21 +73,11 @@ def create_app(
         _nothing_here
     )
     if (PAGE / "index.html").is_file():
-        app.mount("/", _Page(directory=PAGE, html=True))
+        app.mount("/", Page(directory=PAGE, html=True))
     else:
         app.get("/", include_in_schema=False)(lambda: HTMLResponse(NOT_BUILT))
     app.add_middleware(Guard, host=host, token=token)
     return app
-
-
-class _Page(StaticFiles):
-    """The built page: what has a hash in its name never changes, the rest is asked for each time."""
-
-    def file_response(self, *given: Any, **named: Any) -> Response:
-        answer = super().file_response(*given, **named)
-        fixed = "/assets/" in str(given[0] if given else named.get("full_path", ""))
-        answer.headers["cache-control"] = "public, max-age=31536000, immutable" if fixed else "no-cache"
-        return answer
 
 
 def _living(workers: bool, ready: Callable[[], None]) -> Living:
@@ -191,7 +180,7 @@ def _errors(app: FastAPI) -> None:
 
 
 class Hub:
-    """Looks for news in one place and hands them to every page that listens."""
+    """Looks for news in one place and hands them to every page that listens; while none does it looks at nothing."""
 
     def __init__(self, here: Studio) -> None:
         self.news = asyncio.Event()  # something is known to have changed: look now
@@ -201,16 +190,21 @@ class Hub:
         self._from = 0  # everything after this revision is in `_told`
         self._now = 0
         self._arrived = asyncio.Condition()
+        self._listeners = 0
 
     async def watch(self) -> None:
         """Look for news for ever."""
-        self._now = self._from = await asyncio.to_thread(self._here.queue.revision)
+        await asyncio.to_thread(
+            lambda: self._here.shelf.watch
+        )  # what changes from now on is told to the first who comes
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.news.wait(), LOOK_S)
+                await asyncio.wait_for(self.news.wait(), LOOK_S if self._listeners else None)
             self.news.clear()
+            if not self._listeners:
+                continue
             try:
-                found = await asyncio.to_thread(self._read, self._now)
+                found = await asyncio.to_thread(self._look)
             except Exception:  # the disk is full, or jobs.db was taken away: say so once it is back
                 log.exception("the stream of events")
                 await asyncio.sleep(1.0)
@@ -224,6 +218,19 @@ class Hub:
                 async with self._arrived:
                     self._arrived.notify_all()
             await asyncio.sleep(LOOK_S / 2)  # many changes within this time are one look
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """While somebody listens. The first one begins with what is now: before, nobody looked."""
+        if self._listeners == 0:
+            self._told.clear()
+            self._now = self._from = await asyncio.to_thread(self._here.queue.revision)
+        self._listeners += 1
+        self.news.set()
+        try:
+            yield
+        finally:
+            self._listeners -= 1
 
     def close(self) -> None:
         """End every stream."""
@@ -245,25 +252,31 @@ class Hub:
 
         def look() -> tuple[int, list[str]]:
             now = here.revision()
-            return now, [_event(now, "job", asdict(job)) for job in here.jobs(200, states=("queued", "running"))]
+            return now, [_event(now, "job", vars(job)) for job in here.jobs(200, states=("queued", "running"))]
 
         return await asyncio.to_thread(look)
 
-    def _read(self, revision: int) -> list[tuple[int, str]]:
-        return [(change.revision, self._event(change)) for change in self._here.queue.since(revision)]
+    def _look(self) -> list[tuple[int, str]]:
+        if self._here.shelf.watch.changed():  # by the studio, or by another program: the terminal, a script
+            self._here.queue.tell("shelf", "")
+        return self._read(self._now) if self._here.queue.watch.changed() else []
 
-    def _event(self, change: Change) -> str:
+    def _read(self, revision: int) -> list[tuple[int, str]]:
+        changes = self._here.queue.since(revision)
+        jobs = self._here.queue.named([change.id for change in changes if change.kind == "job"])
+        return [(change.revision, self._event(change, jobs)) for change in changes]
+
+    def _event(self, change: Change, jobs: Mapping[str, Job]) -> str:
         """One change as it stands now; what has gone in the meantime is told as gone."""
         from danqing.interfaces.rooms import works
 
-        try:
-            if change.kind == "job":
-                return _event(change.revision, "job", asdict(self._here.queue.get(change.id)))
-            if change.kind == "work":
+        if change.kind == "job" and change.id in jobs:
+            return _event(change.revision, "job", vars(jobs[change.id]))
+        if change.kind == "work":
+            with contextlib.suppress(DanqingError):
                 return _event(change.revision, "work", works.as_dict(self._here.shelf.get(change.id)))
-        except DanqingError:
-            return _event(change.revision, change.kind + "-removed", {"id": change.id})
-        return _event(change.revision, change.kind, {"id": change.id})
+        gone = "-removed" if change.kind in ("job", "work") else ""
+        return _event(change.revision, change.kind + gone, {"id": change.id})
 
 
 def _event(revision: int, kind: str, body: Any) -> str:
@@ -271,23 +284,28 @@ def _event(revision: int, kind: str, body: Any) -> str:
 
 
 async def events(request: Request) -> StreamingResponse:
-    """Server-sent events: `job`, `job-removed`, `work`, `work-removed`. Last-Event-ID resumes where it broke off."""
+    """Server-sent events. Last-Event-ID resumes where it broke off.
+
+    `job` and `work` tell one as it stands, `job-removed` and `work-removed` its id; `shelf` tells that something has
+    changed among the works, perhaps by another program: a list of them is to be asked for again.
+    """
     hub: Hub = request.app.state.hub
     last = request.headers.get("last-event-id") or request.query_params.get("since", "")
 
     async def stream() -> AsyncIterator[str]:
-        if last.isascii() and last.isdigit():
-            now = int(last)
-            yield ": again\n\n"
-        else:
-            now, first = await hub.current()
-            yield "retry: 1000\n\n" + "".join(first)
-        while not hub.closed:
-            found = await hub.since(now)
-            if not found:
-                yield ": still here\n\n"
-                continue
-            now = found[-1][0]
-            yield "".join(text for _, text in found)
+        async with hub.listening():
+            if last.isascii() and last.isdigit():
+                now = int(last)
+                yield ": again\n\n"
+            else:
+                now, first = await hub.current()
+                yield "retry: 1000\n\n" + "".join(first)
+            while not hub.closed:
+                found = await hub.since(now)
+                if not found:
+                    yield ": still here\n\n"
+                    continue
+                now = found[-1][0]
+                yield "".join(text for _, text in found)
 
     return StreamingResponse(stream(), media_type="text/event-stream", headers={"x-accel-buffering": "no"})

@@ -17,11 +17,9 @@ import contextlib
 import json
 import secrets
 import shutil
-import sqlite3
 import threading
-import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -95,6 +93,23 @@ class Change:
     id: str
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What `Queue.add_all` is given. Raises BadRequest for a lane that there is none of, a request that is no JSON."""
+
+    verb: str
+    request: Mapping[str, Any]
+    title: str = ""
+    lane: str = "long"
+    keep: bool = True
+    text: str = field(init=False)  # the request as JSON
+
+    def __post_init__(self) -> None:
+        if self.lane not in LANES:
+            raise BadRequest(f"lane is {self.lane!r}; it is one of {', '.join(LANES)}")
+        object.__setattr__(self, "text", _text(dict(self.request)))
+
+
 class Queue:
     """The jobs of one home. Any number of processes may open it at once."""
 
@@ -110,10 +125,8 @@ class Queue:
         path = self.home / "jobs.db"
         self._engine = database.connect(path)
         database.migrate(self._engine, path, (_SCHEMA,), f"the queue {path}", "move it away or set DANQING_HOME")
-        # One that stays open: when the last one closes, SQLite puts the log away and flushes the disk twice for it.
-        keeper = sqlite3.connect(path, check_same_thread=False)
-        keeper.execute("SELECT count(*) FROM changes").fetchone()
-        weakref.finalize(self, keeper.close)
+        # It stays open: when the last one closes, SQLite puts the log away and flushes the disk twice for it.
+        self.watch = database.Watch(path)
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
@@ -121,26 +134,44 @@ class Queue:
         self, verb: str, request: Mapping[str, Any], *, title: str = "", lane: str = "long", keep: bool = True
     ) -> Job:
         """Put a job at the end of its lane; it is on the disk when this returns. Raises BadRequest, Unavailable."""
-        if lane not in LANES:
-            raise BadRequest(f"lane is {lane!r}; it is one of {', '.join(LANES)}")
-        name = secrets.token_hex(8)
+        (added,) = self.add_all([Asked(verb, request, title, lane, keep)])
+        if isinstance(added, Unavailable):
+            raise added
+        return added
+
+    def add_all(self, asked: Sequence[Asked]) -> list[Job | Unavailable]:
+        """Put jobs at the ends of their lanes, in this order; all are on the disk when this returns.
+
+        One transaction, one wait for the disk, however many they are. One that there is no room for any more has its
+        error in its place.
+        """
+        now = _now()
         with self._writing() as connection:
-            waiting = _one(connection, "SELECT count(*) FROM jobs WHERE state = 'queued'")
-            if waiting >= MOST_WAITING:
-                raise Unavailable(f"{waiting:,} jobs wait already, as many as are kept; cancel some first")
-            connection.execute(
-                sql.text(
-                    "INSERT INTO jobs (id, verb, title, request, lane, keep, state, place, created) VALUES (:id, "
-                    ":verb, :title, :request, :lane, :keep, 'queued', "
-                    "(SELECT coalesce(max(place), 0) + 1 FROM jobs), :now)"
-                ),
-                {
-                    "id": name, "verb": verb, "title": title, "request": _text(dict(request)), "lane": lane,
-                    "keep": int(keep), "now": _now(),
-                },
-            )  # fmt: skip
-            _touch(connection, name)
-            return _get(connection, name)
+            counted = connection.execute(
+                sql.text("SELECT lane, count(*) AS waiting FROM jobs WHERE state = 'queued' GROUP BY lane")
+            )
+            waiting = {row.lane: row.waiting for row in counted}
+            room = max(0, MOST_WAITING - sum(waiting.values()))
+            place = _one(connection, "SELECT coalesce(max(place), 0) FROM jobs")
+            revision = _one(connection, _LATEST)
+            rows: dict[str, dict[str, Any]] = {}
+            for number, each in enumerate(asked[:room], 1):
+                waiting[each.lane] = waiting.get(each.lane, 0) + 1
+                name = secrets.token_hex(8)
+                rows[name] = {
+                    "id": name, "verb": each.verb, "title": each.title, "request": each.text, "lane": each.lane,
+                    "keep": int(each.keep), "place": place + number, "now": now, "position": waiting[each.lane],
+                    "subject": f"job:{name}", "revision": revision + number,
+                }  # fmt: skip
+            if rows:
+                connection.execute(_ADD, list(rows.values()))
+                connection.execute(_ADD_CHANGE, list(rows.values()))
+            kept = {
+                row["id"]: _job({**row, "position": rows[row["id"]]["position"]})
+                for row in connection.execute(_NAMED, {"names": list(rows)}).mappings()
+            }
+        full = Unavailable(f"{MOST_WAITING:,} jobs wait already, as many as are kept; cancel some first")
+        return [*(kept[name] for name in rows), *([full] * (len(asked) - len(rows)))]
 
     def get(self, name: str) -> Job:
         """One job; raises UnknownName."""
@@ -152,11 +183,18 @@ class Queue:
         if limit < 0:
             raise BadRequest(f"limit is {limit}; it is not below 0")
         asked = sql.text(
-            f"SELECT jobs.*, {_POSITION} FROM jobs WHERE state IN :states ORDER BY created DESC, id LIMIT :limit"
+            f"SELECT jobs.*, {_POSITION} FROM jobs WHERE state IN :states "
+            "ORDER BY created DESC, jobs.rowid DESC LIMIT :limit"
         ).bindparams(sql.bindparam("states", expanding=True))
         with self._engine.begin() as connection:
             rows = connection.execute(asked, {"states": list(states), "limit": limit}).mappings()
             return [_job(row) for row in rows]
+
+    def named(self, names: Collection[str]) -> dict[str, Job]:
+        """Those of these jobs that there are, by their id."""
+        with self._engine.begin() as connection:
+            rows = connection.execute(_NAMED_WHOLE, {"names": list(names)}).mappings()
+            return {row["id"]: _job(row) for row in rows}
 
     def frames(self, name: str, first: int = 0) -> list[Any]:
         """What a job has told so far, from the frame numbered `first` on; raises UnknownName."""
@@ -398,7 +436,7 @@ class Queue:
     def revision(self) -> int:
         """The number of the latest change."""
         with self._engine.begin() as connection:
-            return int(_one(connection, "SELECT coalesce(max(revision), 0) FROM changes"))
+            return int(_one(connection, _LATEST))
 
     def since(self, revision: int) -> list[Change]:
         """What has changed after a revision, each thing once, in the order of its last change."""
@@ -425,6 +463,16 @@ _POSITION = (
     "AND ahead.lane = jobs.lane AND (ahead.place, ahead.id) <= (jobs.place, jobs.id)) END AS position"
 )
 
+_LATEST = "SELECT coalesce(max(revision), 0) FROM changes"
+_ADD = sql.text(
+    "INSERT INTO jobs (id, verb, title, request, lane, keep, state, place, created) "
+    "VALUES (:id, :verb, :title, :request, :lane, :keep, 'queued', :place, :now)"
+)
+_ADD_CHANGE = sql.text("INSERT INTO changes (subject, kind, revision) VALUES (:subject, 'job', :revision)")
+_NAMES: sql.BindParameter[Any] = sql.bindparam("names", expanding=True)
+_NAMED = sql.text("SELECT * FROM jobs WHERE id IN :names").bindparams(_NAMES)
+_NAMED_WHOLE = sql.text(f"SELECT jobs.*, {_POSITION} FROM jobs WHERE id IN :names").bindparams(_NAMES)
+
 
 def _touch(connection: sql.Connection, name: str, kind: str = "job") -> int:
     """Give a job or a work the next revision."""
@@ -433,7 +481,7 @@ def _touch(connection: sql.Connection, name: str, kind: str = "job") -> int:
         connection.execute(
             sql.text(
                 "INSERT INTO changes (subject, kind, revision) VALUES (:subject, :kind, "
-                "(SELECT coalesce(max(revision), 0) + 1 FROM changes)) "
+                f"({_LATEST}) + 1) "
                 "ON CONFLICT (subject) DO UPDATE SET kind = excluded.kind, revision = excluded.revision "
                 "RETURNING revision"
             ),

@@ -1,4 +1,5 @@
 // What the server says and takes, and the few ways to ask it.
+import { nameStyles, spoken } from "./words";
 
 export type Media = "picture" | "text" | "music" | "video";
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -48,7 +49,10 @@ export interface Upload {
 
 export interface Fault {
   kind: string;
+  /** in the language that is on, once it is `spoken` */
   message: string;
+  /** the server's own words, where they are in another language */
+  detail?: string | null;
 }
 
 export type JobState = "queued" | "running" | "done" | "failed" | "cancelled";
@@ -106,9 +110,10 @@ export interface About {
   arts: string[];
 }
 
-/** What the server refused, or why it could not be reached; `message` is a line for people. */
+/** What the server refused, or why it could not be reached; `message` is a line for people, in their language. */
 export class ApiError extends Error {
   readonly kind: string;
+  declare readonly detail: string | null;
   readonly status: number;
 
   constructor(kind: string, message: string, status: number) {
@@ -116,6 +121,7 @@ export class ApiError extends Error {
     this.name = "ApiError";
     this.kind = kind;
     this.status = status;
+    spoken(this);
   }
 }
 
@@ -231,7 +237,10 @@ export function allArts(): Promise<Art[]> {
 /** Every named style; asked for once. */
 export function allStyles(): Promise<Style[]> {
   styles ??= get<{ styles: Style[] }>("/api/styles").then(
-    (found) => found.styles,
+    (found) => {
+      nameStyles(found.styles);
+      return found.styles;
+    },
     (problem) => {
       styles = null;
       throw problem;

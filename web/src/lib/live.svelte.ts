@@ -1,6 +1,7 @@
 // What goes on in the studio, as it goes on: one stream of events feeds every room.
 import { SvelteMap } from "svelte/reactivity";
 import { get, isFileValue, post, type Job, type Work } from "./api";
+import { spoken } from "./words";
 
 export interface RunOptions {
   lane?: "long" | "quick";
@@ -11,7 +12,7 @@ export interface RunOptions {
 }
 
 const FINAL = new Set(["done", "failed", "cancelled"]);
-const EVENTS = ["job", "job-removed", "work", "work-removed"] as const;
+const EVENTS = ["job", "job-removed", "work", "work-removed", "shelf"] as const;
 
 class Live {
   /** Every job that the server keeps, by its id. */
@@ -36,6 +37,7 @@ let source: EventSource | null = null;
 let poll = 0;
 
 function take(job: Job): void {
+  if (job.error) spoken(job.error);
   const before = live.jobs.get(job.id);
   // A list that was asked for earlier may arrive after a later event.
   if (before && FINAL.has(before.state) && !FINAL.has(job.state) && before.created === job.created && before.ended && !job.started) {
@@ -81,6 +83,7 @@ async function refresh(): Promise<void> {
   const here = new Set(found.jobs.map((job) => job.id));
   for (const id of [...live.jobs.keys()]) if (!here.has(id) && found.jobs.length < 200) live.jobs.delete(id);
   for (const job of found.jobs) {
+    if (job.error) spoken(job.error);
     live.jobs.set(job.id, job);
     if (job.works.length) note(job);
     for (const told of watchers.get(job.id) ?? []) told(job);
@@ -94,7 +97,8 @@ function heard(kind: (typeof EVENTS)[number], data: unknown): void {
   else if (kind === "work") {
     live.works.set((data as Work).id, data as Work);
     live.changes++;
-  } else {
+  } else if (kind === "shelf") live.changes++; // by another program, perhaps: the terminal
+  else {
     live.works.delete((data as { id: string }).id);
     asked.delete((data as { id: string }).id);
     live.changes++;
@@ -125,6 +129,7 @@ function connect(): void {
   source?.close();
   source = new EventSource("/api/events");
   source.onopen = () => {
+    if (live.lost) live.changes++; // who knows what was made meanwhile
     live.connected = true;
     live.lost = false;
     void refresh().catch(() => undefined);

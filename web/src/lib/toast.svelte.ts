@@ -3,6 +3,7 @@
 export interface Told {
   id: number;
   text: string;
+  detail: string | null;
   kind: "word" | "fault";
   undo: (() => unknown) | null;
 }
@@ -17,16 +18,17 @@ let count = 0;
 const timers = new Map<number, number>();
 
 /** Says something for a while: 5 s, or 10 s with an undo. */
-export function toast(text: string, options: { undo?: () => unknown; kind?: Told["kind"] } = {}): void {
+export function toast(text: string, options: { undo?: () => unknown; kind?: Told["kind"]; detail?: string | null } = {}): void {
   const id = ++count;
-  const one: Told = { id, text, kind: options.kind ?? "word", undo: options.undo ?? null };
+  const one: Told = { id, text, detail: options.detail ?? null, kind: options.kind ?? "word", undo: options.undo ?? null };
   toasts.all = [...toasts.all.slice(-2), one];
   hold(id, options.undo || one.kind === "fault" ? 10_000 : 5_000);
 }
 
 /** Says what went wrong. */
 export function fault(problem: unknown): void {
-  toast(problem instanceof Error ? problem.message : String(problem), { kind: "fault" });
+  const detail = problem instanceof Error && "detail" in problem ? (problem.detail as string | null) : null;
+  toast(problem instanceof Error ? problem.message : String(problem), { kind: "fault", detail });
 }
 
 export function hold(id: number, ms: number): void {

@@ -1,7 +1,9 @@
 // What arts, their fields, choices and stages are called, in both languages. The server tells names and English help;
 // Chinese help is keyed by the English sentence, so that one that changes shows up as a gap (a test looks for them).
 import type { Field } from "./api";
+import { inChinese } from "./faults";
 import { lang, type Both } from "./messages.svelte";
+import { titleInChinese } from "./titles";
 
 export interface ArtWords {
   title: Both;
@@ -396,4 +398,37 @@ export function stageWords(stage: string): string {
   if (lang.now === "en") return stage;
   for (const [pattern, words] of STAGES_ZH) if (pattern.test(stage)) return stage.replace(pattern, words);
   return stage;
+}
+
+/** Chinese for whatever name a message of the server holds: a field, a flag of the command line, a choice, a style. */
+function chinese(name: string): string {
+  const field = name.replace(/^--/, "").replaceAll("-", "_").toLowerCase();
+  const offered = Object.values(OFFERS).flat().find((one) => one.value === name);
+  return (FIELDS[field] ?? FIELDS[`${field}_`] ?? CHOICES[name] ?? offered?.label)?.zh ?? styles.get(name) ?? name;
+}
+
+const styles = new Map<string, string>();
+
+/** Takes note of what the styles are called. */
+export function nameStyles(known: { name: string; title: string | Both }[]): void {
+  for (const { name, title } of known) if (typeof title !== "string") styles.set(name, title.zh);
+}
+
+/**
+ * An error of the server's, to be shown: from now on its `message` is in the language that is on, and `detail` is what
+ * the server said where that is another one.
+ */
+export function spoken<T extends { kind: string; message: string }>(problem: T): T & { readonly detail: string | null } {
+  if ("detail" in problem) return problem as T & { readonly detail: string | null };
+  const { kind, message } = problem;
+  return Object.defineProperties(problem, {
+    message: { get: () => (lang.now === "zh" ? inChinese(kind, message, chinese) : message), enumerable: true },
+    detail: { get: () => (lang.now === "zh" ? message : null), enumerable: true },
+  }) as T & { readonly detail: string | null };
+}
+
+/** What a work is called; what an art has named in English is put into Chinese in a Chinese page. */
+export function workTitle(work: { title: string; verb: string }): string {
+  if (!work.title) return artTitle(work.verb);
+  return lang.now === "zh" ? titleInChinese(work.title, chinese) : work.title;
 }

@@ -23,6 +23,7 @@ from danqing.interfaces._requests import HEX
 
 if TYPE_CHECKING:
     from danqing.artwork.shelf import Shelf
+    from danqing.interfaces._desk import Desk
     from danqing.sessions.jobs import Queue
 
 
@@ -55,6 +56,13 @@ class Studio:
 
         return Queue(self.home)
 
+    @cached_property
+    def desk(self) -> Desk:
+        """Where jobs are asked for."""
+        from danqing.interfaces._desk import Desk
+
+        return Desk(self)
+
     def find(self, given: Mapping[str, Any]) -> Path:
         """The file that {"upload": id} or {"work": id} stands for; raises BadRequest, UnknownName."""
         return find(self.home, given, self.shelf)
@@ -65,8 +73,8 @@ class Studio:
         self.wake()
 
 
-def studio(request: Request) -> Studio:
-    """The studio that a request came to."""
+async def studio(request: Request) -> Studio:
+    """The studio that a request came to. It waits for nothing: FastAPI would look a plain function up in a thread."""
     found: Studio = request.app.state.studio
     return found
 

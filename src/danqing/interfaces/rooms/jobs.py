@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict
 
-from danqing import arts
-from danqing.errors import UnknownName
-from danqing.interfaces import _requests, rooms
+from danqing.interfaces._desk import Wish
 from danqing.interfaces.rooms import Refused, Studio, studio
 from danqing.sessions.jobs import Job
 
@@ -37,23 +34,9 @@ class Moved(BaseModel):
 
 
 @router.post("/jobs", status_code=201)
-def add(asked: Asked, here: Here) -> dict[str, Any]:
+async def add(asked: Asked, here: Here) -> dict[str, Any]:
     """Queue a job; it is on the disk when the answer comes. Raises BadRequest for a request that cannot be met."""
-    checks = rooms.job_checks()
-    try:
-        if asked.verb in checks or asked.verb in rooms.job_kinds():
-            request = checks[asked.verb](dict(asked.request)) if asked.verb in checks else dict(asked.request)
-        else:
-            arts.request_class(asked.verb)  # raises UnknownName
-            request = _requests.with_seed(asked.verb, asked.request)
-            _requests.build(asked.verb, request, here.find)
-    except UnknownName as error:  # it is in the request that something is not known, not in the address
-        raise Refused(400, "UnknownName", str(error)) from error
-    lane = asked.lane or ("training" if asked.verb == "train" else "long")
-    title = _requests.title(asked.verb, request) or str(request.get("name") or request.get("run") or "")
-    job = here.queue.add(asked.verb, request, title=title, lane=lane, keep=asked.keep)
-    here.wake()
-    return as_dict(job)
+    return as_dict(await here.desk.add(Wish(asked.verb, asked.request, asked.lane, asked.keep)))
 
 
 @router.get("/jobs")
@@ -128,4 +111,4 @@ def frames(
 
 def as_dict(job: Job) -> dict[str, Any]:
     """A job as a page sees it."""
-    return asdict(job)
+    return dict(vars(job))  # what is in it is never changed: nothing is copied

@@ -1,1 +1,0 @@
-import{St as e,gt as t,mt as n}from"./messages.svelte-ByI_58ov.js";function r(r,a){let o=`danqing.${r}`,s=e({...a,...i(o)});return n(()=>{t(()=>{let e=JSON.stringify(s);try{localStorage.setItem(o,e)}catch{}})}),s}function i(e){try{let t=JSON.parse(localStorage.getItem(e)??`{}`);return typeof t==`object`&&t?t:{}}catch{return{}}}export{r as t};
