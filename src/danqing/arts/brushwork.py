@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from danqing.arts import Tools
+    from danqing.catalog.catalog import Catalog
     from danqing.techniques.layout_painter import LayoutPainter
 
 MODEL = "sketch"
@@ -55,6 +56,10 @@ class Brush:
     style: Style
     seed: int
     models: dict[str, str] = field(default_factory=dict)
+    catalog: Catalog = field(init=False)  # where the layout painter is: that which ships, unless it is changed
+
+    def __post_init__(self) -> None:
+        self.catalog = self.tools.styles.catalog
 
     def toned(self, layout: Tensor, told: Tensor | None = None) -> Tensor:
         """The layout in colours nearer to the style's. told (H, W) in [0, 1]: where colours stay as they were named."""
@@ -134,7 +139,7 @@ class Brush:
         from danqing.compute.checkpoint import unpack
         from danqing.techniques.layout_painter import Config, LayoutPainter
 
-        catalog = self.tools.styles.catalog
+        catalog = self.catalog
         tensors, about = catalog.weights(MODEL, self.tools.on_step)
         self.models[MODEL] = catalog.sha256(MODEL)
         model = LayoutPainter(Config(**about["config"]))

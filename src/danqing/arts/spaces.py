@@ -245,7 +245,10 @@ def open_space(model: str, catalog: Catalog) -> Space:
 
     Raises UnknownName, BadRequest for what is no generator, InvalidMedia for a damaged file.
     """
-    path = Path(model)
+    from danqing.catalog import own
+
+    mine = own.check(model, "explore") if model.startswith(own.RUN) else None
+    path = mine.path.parent if mine else Path(model)
     names = {card.name for card in catalog.cards()}
     if model in names and not path.exists():
         tensors, about = catalog.weights(model)
@@ -268,7 +271,7 @@ def open_space(model: str, catalog: Catalog) -> Space:
             tensors, about = checkpoint.load_weights(file)
         except CorruptWeights as error:
             raise InvalidMedia(f"{file} holds no weights: it is damaged, or no .safetensors file") from error
-        name = path.resolve().name if path.is_dir() else path.stem
+        name = mine.name if mine else path.resolve().name if path.is_dir() else path.stem
         beside = path / "directions.json" if path.is_dir() else path.with_name(f"{path.stem}.directions.json")
     try:
         sampler = generators.restore(tensors, about)

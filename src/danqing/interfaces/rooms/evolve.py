@@ -54,14 +54,14 @@ class Chosen(BaseModel):
 
 @router.get("/evolve")
 def known(here: Here, limit: Annotated[int, Query(ge=0, le=100)] = 20) -> dict[str, Any]:
-    """The arts that have rounds, and the latest sessions."""
+    """The arts that have rounds, the latest sessions, and the generators whose pictures can be bred."""
     from danqing.sessions import rounds
 
     sessions = [
-        {**{key: one[key] for key in ("id", "created", "art", "rounds")}, "title": _requests.title("", one["request"])}
+        {**{key: one[key] for key in ("id", "created", "art", "rounds")}, "title": _title(one["art"], one["request"])}
         for one in rounds.recent(here.home, limit)
     ]
-    return {"arts": list(rounds.arts_with_rounds()), "sessions": sessions}
+    return {"arts": list(rounds.arts_with_rounds()), "sessions": sessions, "generators": _generators(here)}
 
 
 @router.post("/evolve", status_code=201)
@@ -154,9 +154,23 @@ def _values(begun: Begun, here: Studio) -> dict[str, Any]:
     }
 
 
+def _title(art: str, request: dict[str, Any]) -> str:
+    return str(request["model"]) if art == "explore" else _requests.title("", request)
+
+
+def _generators(here: Studio) -> list[str]:
+    """Those that ship and one's own, by the names that requests take."""
+    from danqing.catalog import own
+    from danqing.catalog.catalog import cards
+
+    ships = [card.name for card in cards() if card.architecture.get("architecture") in ("gan", "vae", "flow")]
+    return [*ships, *(one.name for one in own.listed(here.home) if one.art == "explore")]
+
+
 def _start(session: Session, here: Studio) -> str:
     """Queue the making of the round that waits; returns the job's id."""
-    title = str(session.fixed.get("prompt") or session.fixed.get("topic") or session.art)
+    named = (session.fixed.get(key) for key in ("prompt", "topic", "model"))
+    title = str(next(filter(None, named), session.art))
     job = here.queue.add("evolve", {"session": session.id}, title=title, lane="long", keep=True)
     here.wake()
     return job.id
