@@ -54,14 +54,14 @@ class Chosen(BaseModel):
 
 @router.get("/evolve")
 def known(here: Here, limit: Annotated[int, Query(ge=0, le=100)] = 20) -> dict[str, Any]:
-    """The arts that have rounds, the latest sessions, and the generators whose pictures can be bred."""
+    """The arts that have rounds, and the latest sessions."""
     from danqing.sessions import rounds
 
     sessions = [
         {**{key: one[key] for key in ("id", "created", "art", "rounds")}, "title": _title(one["art"], one["request"])}
         for one in rounds.recent(here.home, limit)
     ]
-    return {"arts": list(rounds.arts_with_rounds()), "sessions": sessions, "generators": _generators(here)}
+    return {"arts": list(rounds.arts_with_rounds()), "sessions": sessions}
 
 
 @router.post("/evolve", status_code=201)
@@ -156,15 +156,6 @@ def _values(begun: Begun, here: Studio) -> dict[str, Any]:
 
 def _title(art: str, request: dict[str, Any]) -> str:
     return str(request["model"]) if art == "explore" else _requests.title("", request)
-
-
-def _generators(here: Studio) -> list[str]:
-    """Those that ship and one's own, by the names that requests take."""
-    from danqing.catalog import own
-    from danqing.catalog.catalog import cards
-
-    ships = [card.name for card in cards() if card.architecture.get("architecture") in ("gan", "vae", "flow")]
-    return [*ships, *(one.name for one in own.listed(here.home) if one.art == "explore")]
 
 
 def _start(session: Session, here: Studio) -> str:

@@ -78,15 +78,20 @@ def models() -> dict[str, Any]:
 
 @router.get("/models/own")
 def mine(here: Here) -> dict[str, Any]:
-    """One's own finished models, by the name that requests take: the recipe, the art, the music styles."""
+    """One's own finished models, by the name that requests take: the recipe, the art, the music styles.
+
+    `generators` are those that ship, for the art that cannot do without one.
+    """
     from danqing.arts.compose import styles_of
+    from danqing.catalog import catalog
 
     found = [
         {"name": one.name, "recipe": one.recipe, "art": one.art, "language": one.config.get("language", ""),
          "styles": styles_of(one.places[0]) if one.art == "compose" else ()}
         for one in own.listed(here.home)
     ]  # fmt: skip
-    return {"models": found}
+    made = [card.name for card in catalog.cards() if card.architecture.get("architecture") in ("gan", "vae", "flow")]
+    return {"models": found, "generators": made}
 
 
 @router.get("/data")
