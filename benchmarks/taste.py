@@ -96,7 +96,7 @@ def naive(space: Any, past: list[Candidate], random: np.random.Generator, choice
     ]  # fmt: skip
     far = [
         sum((foreseen.get(name, 0.0) - centre[name]) ** 2 for name in names)
-        for foreseen in (rounds.foresee(space, genome, past) for genome in pool)
+        for foreseen in rounds.foresight(space, past)(pool)
     ]
     return [(pool[place], ()) for place in np.argsort(far)[:SIZE]]
 

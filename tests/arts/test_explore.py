@@ -213,3 +213,37 @@ def test_provenance_names_the_generator_without_its_place(tools: Tools, plain: s
     assert origin.request["model"] == "plain"
     assert list(origin.models) == ["plain"]
     assert "runs" not in origin.to_json()
+
+
+@pytest.mark.parametrize("model", ["styled", "plain"])
+def test_a_picture_of_two_seeds_is_one_on_the_way_between_them(
+    request: pytest.FixtureRequest, tools: Tools, model: str
+):
+    name = request.getfixturevalue(model)
+    alone = made(Explore(name, "picture", seed=3), tools).pixels
+    assert np.array_equal(alone, made(Explore(name, "picture", of="3=5"), tools).pixels)  # only ratios count
+    both = made(Explore(name, "picture", of="3=0.8,8=0.6"), tools).pixels
+    other = made(Explore(name, "picture", seed=8), tools).pixels
+    assert 0 < np.abs(both - alone).mean() < np.abs(other - alone).mean()
+
+
+def test_a_latent_of_many_seeds_is_as_long_as_one_that_was_drawn(plain: str):
+    space = opened(plain)
+    many = space.mixture(dict.fromkeys(range(50), 1.0), None)
+    drawn = space.codes(range(200), None).flatten(1).norm(dim=1)
+    assert drawn.min() < many.norm() < drawn.max()
+
+
+def test_a_picture_keeps_the_latent_it_came_from(tools: Tools, plain: str, tmp_path: Path):
+    work = explore.create(Explore(plain, "picture", of="3=0.8,8=0.6"), tools)
+    file = tmp_path / "kept.latent.safetensors"
+    file.write_bytes(work.beside[explore.LATENT])
+    again = made(Explore(plain, "picture", latents=(file,)), tools)
+    assert isinstance(work.content, Picture)
+    assert np.array_equal(again.pixels, work.content.pixels)
+
+
+@pytest.mark.parametrize("of", ["17", "17=", "a=1", "17=0", "17=1,17=2", "99999999999=1", "17=nan"])
+def test_seeds_without_weights_are_refused(of: str):
+    with pytest.raises(BadRequest, match="--of is"):
+        Explore("landscapes", "picture", of=of)

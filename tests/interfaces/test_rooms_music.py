@@ -50,8 +50,8 @@ def test_the_notes_of_a_work_on_the_shelf_are_told_and_those_of_a_text_are_not(h
         music.notes("ffffffff", here)
 
 
-def test_every_style_on_a_card_is_one_that_can_be_composed() -> None:
-    told = music.styles()
+def test_every_style_on_a_card_is_one_that_can_be_composed(home: Path) -> None:
+    told = music.styles(Studio(home))
     without = {"pop", "jazz"} - {card.name for card in cards()}  # their models are not in every installation
     assert {style["name"] for style in told["styles"]} == set(STYLES) - without
     for style in told["styles"]:
@@ -63,3 +63,16 @@ def test_every_style_on_a_card_is_one_that_can_be_composed() -> None:
             assert Compose(style=style["name"], key=f"D-{mode['name']}").key
             assert mode["title"]["zh"] != mode["name"]
     assert all(Compose(mood=mood["title"]["zh"]).feeling == mood["name"] for mood in told["moods"])
+
+
+def test_a_model_of_ones_own_is_offered_with_its_style_and_brings_one_that_does_not_ship(home: Path) -> None:
+    folder = home / "runs" / "songs"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text('{"recipe": "pop", "config": {}}', encoding="utf-8")
+    before = {style["name"]: style["models"] for style in music.styles(Studio(home))["styles"]}
+    assert not any(models["own"] for models in before.values())
+    for name in ("weights.safetensors", "result.json"):
+        (folder / name).write_text("{}", encoding="utf-8")
+    told = {style["name"]: style["models"] for style in music.styles(Studio(home))["styles"]}
+    assert told["pop"] == {"ships": "pop" in {card.name for card in cards()}, "own": ["run:songs"]}
+    assert told["chorale"]["own"] == []

@@ -8,6 +8,7 @@ exemplar over it at full size, the exemplar's colours having been brought to the
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING
 from danqing.errors import InvalidMedia
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from danqing.arts import Tools
+    from danqing.catalog.catalog import Catalog
     from danqing.techniques.layout_painter import LayoutPainter
 
 MODEL = "sketch"
@@ -55,6 +58,10 @@ class Brush:
     style: Style
     seed: int
     models: dict[str, str] = field(default_factory=dict)
+    catalog: Catalog = field(init=False)  # where the layout painter is: that which ships, unless it is changed
+
+    def __post_init__(self) -> None:
+        self.catalog = self.tools.styles.catalog
 
     def toned(self, layout: Tensor, told: Tensor | None = None) -> Tensor:
         """The layout in colours nearer to the style's. told (H, W) in [0, 1]: where colours stay as they were named."""
@@ -131,15 +138,10 @@ class Brush:
     def _painter(self) -> tuple[LayoutPainter, Tensor]:
         """The layout painter and the style's numbers (960,)."""
         from danqing.catalog.styles import STATISTICS
-        from danqing.compute.checkpoint import unpack
-        from danqing.techniques.layout_painter import Config, LayoutPainter
 
-        catalog = self.tools.styles.catalog
-        tensors, about = catalog.weights(MODEL, self.tools.on_step)
+        catalog = self.catalog
+        model = _opened(catalog, catalog.sha256(MODEL), self.tools.compute.dtype)
         self.models[MODEL] = catalog.sha256(MODEL)
-        model = LayoutPainter(Config(**about["config"]))
-        model.load_state_dict(unpack(tensors))
-        model = model.to(self.tools.compute.dtype).eval()
         if self.style.named:
             self.models[STATISTICS] = catalog.sha256(STATISTICS)
             return model, self.tools.styles.statistics(self.style.name)
@@ -159,6 +161,18 @@ class Brush:
         settings = fast_style.Config()
         maps = backbone.Extractor(net, self.tools.compute)(fit(self.exemplar(), SHORT_SIDE), settings.layers)
         return fast_style.statistics(maps, settings)[0]
+
+
+@functools.lru_cache(maxsize=2)
+def _opened(catalog: Catalog, _sha256: str, dtype: torch.dtype) -> LayoutPainter:
+    """Reading and building the painter takes a third as long as its pass: it is kept."""
+    from danqing.compute.checkpoint import unpack
+    from danqing.techniques.layout_painter import Config, LayoutPainter
+
+    tensors, about = catalog.weights(MODEL)
+    model = LayoutPainter(Config(**about["config"]))
+    model.load_state_dict(unpack(tensors))
+    return model.to(dtype).eval()
 
 
 def _broad(x: Tensor, square: int = BROAD) -> Tensor:

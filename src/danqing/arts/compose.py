@@ -144,6 +144,9 @@ class Compose:
     temperature: Annotated[
         float | None, Flag("0.1 plays it safe, 1 is as varied as the model, up to 2; chosen for the style", "T")
     ] = None
+    model: Annotated[
+        str, Flag("one of your own: a run's folder or run:NAME; the one that ships for the style unless given", "RUN")
+    ] = ""
     count: Annotated[int, Flag("how many different works, up to 20", "N")] = 1
     seed: Annotated[int | None, Flag("the same seed gives the same music; a fresh one unless given", "N")] = None
 
@@ -190,6 +193,12 @@ class Compose:
         return ALIASES.get(name, name)
 
 
+def styles_of(model: str) -> tuple[str, ...]:
+    """The styles that a model of the catalog writes."""
+    module = {"chorale": "chorales"}.get(model, model)
+    return tuple(name for name, style in STYLES.items() if style.module == module)
+
+
 def create(request: Compose, tools: Tools) -> Artwork:
     """Meet a request for one work."""
     return create_all(request, tools)[0]
@@ -205,10 +214,17 @@ def create_all(request: Compose, tools: Tools) -> tuple[Artwork, ...]:
     seed = seeds.fresh() if request.seed is None else request.seed
     desk = composers.Desk(request, tools, seed)
     module = "blend" if request.blend else STYLES[desk.manner].module
+    if desk.own:
+        if request.blend or desk.manner not in styles_of(desk.own.places[0]):
+            raise BadRequest(
+                f"{request.model} is a model of the recipe {desk.own.recipe}, which "
+                f"{'blends nothing' if request.blend else f'does not write {desk.manner}'}; leave --model out"
+            )
+        desk.note("by a model of your own; of its training only what ships is known, so copies of the rest go unseen")
     make = getattr(importlib.import_module(f"danqing.arts.{module}"), request.task)
     made: tuple[Score, ...] = make(desk)
     parents = tuple(parent("music", path) for path in request.blend or (request.source,) if path)
-    facts = {**describe(request), "seed": seed}
+    facts = {**describe(request), "seed": seed, "model": desk.own.name if desk.own else ""}
     works = []
     for number, score in enumerate(made):
         own = {**facts, "number": number + 1} if request.count > 1 else facts

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from danqing.arts import Tools
     from danqing.arts.compose import Compose
     from danqing.catalog.catalog import Catalog
+    from danqing.catalog.own import Own
 
 CHORALE, ORDERLESS, FOLK, KNOWN = "chorale", "chorale_orderless", "folk", "tune_origins"  # names in the catalog
 PHRASES = "phrases"
@@ -47,10 +48,20 @@ class Desk:
     models: dict[str, str] = field(default_factory=dict)  # name → sha256, of those that were used
     notes: list[str] = field(default_factory=list)
 
-    @property
+    @cached_property
     def catalog(self) -> Catalog:
-        """Where the models are."""
-        return self.tools.styles.catalog
+        """Where the models are, a person's own in its place."""
+        from danqing.catalog import own
+
+        there = self.tools.styles.catalog
+        return own.in_place(there, self.own) if self.own else there
+
+    @cached_property
+    def own(self) -> Own | None:
+        """The model of a person's own that was asked for. Raises BadRequest, UnknownName."""
+        from danqing.catalog import own
+
+        return own.check(self.request.model, "compose") if self.request.model else None
 
     @cached_property
     def generator(self) -> torch.Generator:
@@ -69,9 +80,15 @@ class Desk:
 
     @cached_property
     def manner(self) -> str:
-        """The style: as asked for; for a piece that is gone on with or filled in, folk where it has one voice."""
-        from danqing.arts import sources
+        """The style: as asked for; of a model of a person's own the first that it writes.
 
+        For a piece that is gone on with or filled in folk where it has one voice, else chorale.
+        """
+        from danqing.arts import sources
+        from danqing.arts.compose import styles_of
+
+        if self.own and not self.request.manner:
+            return styles_of(self.own.places[0])[0]
         if self.request.manner or self.request.task not in ("continue_", "infill"):
             return self.request.manner or "chorale"
         return "folk" if len(sources.voices(self.source)) == 1 else "chorale"

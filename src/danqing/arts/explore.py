@@ -1,8 +1,9 @@
 """What a trained generator can make, whatever family it is of: samples, walks, mixes, sweeps, projections, directions.
 
 Each picture has a number of its own, its seed: what is liked on a sheet of samples is walked to (`--seeds 3,17`), moved
-along a direction (`edit --seed 17`) or mixed by it. A picture from elsewhere gets a latent file by `project`, which
-stands wherever a seed does (`--latent FILE`).
+along a direction (`edit --seed 17`) or mixed by it; `picture --of 17=0.8,29=0.6` has two for parents, which is what the
+rounds of `evolve` breed. A picture from elsewhere gets a latent file by `project`, which stands wherever a seed does
+(`--latent FILE`).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 MOST = 256  # pictures on a sheet
 LARGEST = 2048  # px, side of one picture
-CELL, FRAME = 128, 256  # px: pictures are enlarged to this or more on a sheet, in a video
+CELL, FRAME = 128, 256  # px: pictures are enlarged to this or more on a sheet; in a video, or alone
 LONGEST_S = 60.0  # of one leg of a walk
 SWEEP = (0.0, 0.25, 0.5, 0.75, 1.0)  # truncations; shares of an edit
 STEPS = (-3, -2, -1, 0, 1, 2, 3)  # along a direction
@@ -43,6 +44,7 @@ TOO_FAR = 0.1  # weight of a latent being longer than drawn ones are, where no p
 
 _EVERYWHERE = ("model", "what", "class_", "size", "seed")
 _USES = {  # which flags go with what, besides those that go everywhere
+    "picture": ("of", "latents", "truncation"),
     "samples": ("how_many", "seeds", "latents", "truncation"),
     "interpolate": ("how_many", "seeds", "from_", "to", "latents", "truncation", "seconds", "fps", "loop"),
     "mix": ("how_many", "seeds", "latents", "truncation", "layers"),
@@ -62,11 +64,11 @@ class Explore:
         str, Flag("a run's folder, a .safetensors file or the name of a shipped generator", "MODEL", argument=True)
     ]
     what: Annotated[
-        Literal["samples", "interpolate", "mix", "truncate", "project", "directions", "edit"],
+        Literal["picture", "samples", "interpolate", "mix", "truncate", "project", "directions", "edit"],
         Flag(
-            "samples: a sheet; interpolate: a video from picture to picture; mix: shapes of one with colours of "
-            "another; truncate: from the average outward; project: find a given picture; directions: what changes "
-            "most; edit: along them",
+            "picture: one alone; samples: a sheet; interpolate: a video from picture to picture; mix: shapes of one "
+            "with colours of another; truncate: from the average outward; project: find a given picture; directions: "
+            "what changes most; edit: along them",
             "WHAT",
             argument=True,
         ),
@@ -78,6 +80,9 @@ class Explore:
     ] = None
     seed: Annotated[int, Flag("of the first picture; the same seed always gives the same picture", "N")] = 0
     seeds: Annotated[tuple[int, ...], Flag("these pictures: 3,17,5", "N,N")] = ()
+    of: Annotated[
+        str, Flag("of a picture: the seeds that it comes from, and how much of each: 17=0.8,29=0.6", "SEED=N,…")
+    ] = ""
     from_: Annotated[int | None, Flag("seed that a walk begins at", "N", "--from")] = None
     to: Annotated[int | None, Flag("seed that a walk ends at", "N")] = None
     latents: Annotated[
@@ -105,14 +110,17 @@ class Explore:
     starts: Annotated[int, Flag("how many searches project makes at once, 1 to 32", "N")] = 4
     steps: Annotated[int, Flag("how long project looks", "N")] = 300
     size: Annotated[
-        int, Flag(f"side of each picture, px; its own, or enlarged to {CELL} ({FRAME} in a video), unless given", "N")
+        int,
+        Flag(
+            f"side of each picture, px; its own, or enlarged to {CELL} ({FRAME} in a video or alone), unless given", "N"
+        ),
     ] = 0
 
     def __post_init__(self) -> None:
         check_choices(self)
         _check_together(self)
         _check_numbers(self)
-        self.moves, self.given_names, self.span  # noqa: B018 - they raise
+        self.moves, self.given_names, self.span, self.shares  # noqa: B018 - they raise
 
     @property
     def media(self) -> str:
@@ -122,7 +130,7 @@ class Explore:
     @property
     def beside(self) -> tuple[str, ...]:
         """What is kept beside the picture."""
-        return (LATENT,) if self.what in ("project", "edit") else ()
+        return (LATENT,) if self.what in ("picture", "project", "edit") else ()
 
     @property
     def wanted(self) -> tuple[int, ...]:
@@ -137,6 +145,11 @@ class Explore:
     def many(self) -> int:
         """How many, given or not."""
         return self.how_many or _COUNTS.get(self.what, 1)
+
+    @property
+    def shares(self) -> dict[int, float]:
+        """--of, as seed → weight; empty where it was not given."""
+        return read_shares(self.of) if self.of else {}
 
     @property
     def moves(self) -> tuple[tuple[str, float], ...]:
@@ -172,6 +185,19 @@ class Explore:
         if not match or int(match[1]) > int(match[2]):
             raise BadRequest(f"--layers is {self.layers!r}; it is the first and the last layer, from 1: 1:4")
         return int(match[1]), int(match[2])
+
+
+def read_shares(text: str) -> dict[int, float]:
+    """ "17=0.8,29=0.6" as seed → weight. Raises BadRequest."""
+    found: dict[int, float] = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,10})\s*=\s*(-?\d{0,3}\.?\d{1,9})\s*", part)
+        if not match or int(match[1]) >= 2**31 or int(match[1]) in found:
+            raise BadRequest(f"--of is {text!r}; it is seeds, each once, and how much of each: 17=0.8,29=0.6")
+        found[int(match[1])] = float(match[2])
+    if not any(found.values()):
+        raise BadRequest(f"--of is {text!r}, nothing of anything; give a seed more than 0 of it")
+    return found
 
 
 def create(request: Explore, tools: Tools) -> Artwork:
@@ -237,6 +263,18 @@ class _Job:
 
 
 Made = tuple["Picture | Video", str, "Tensor | None"]  # the work, its title, a code to keep beside it
+
+# --- one picture ------------------------------------------------------------------------------------------------------
+
+
+def _picture(job: _Job) -> Made:
+    from danqing.artwork.image import Picture
+
+    request, space = job.request, job.space
+    code = space.mixture(request.shares, job.number) if request.shares else job.points(1)[0]
+    levels = job.show(code, side=job.side(FRAME))[0]
+    return Picture(levels.astype("float32") / 255), f"{space.name}: a picture", code
+
 
 # --- pictures side by side --------------------------------------------------------------------------------------------
 
@@ -507,6 +545,7 @@ def _edit(job: _Job) -> Made:
 
 
 _MAKERS = {
+    "picture": _picture,
     "samples": _samples,
     "interpolate": _interpolate,
     "mix": _mix,
@@ -539,7 +578,9 @@ def _check_together(request: Explore) -> None:
         raise BadRequest("--from and --to name the stations of a walk; leave --seeds and --count out")
     if request.seeds and request.how_many is not None:
         raise BadRequest("--seeds names the pictures one by one; leave --count out")
-    if request.what in ("directions", "edit") and len(request.latents) > 1:
+    if request.of and request.latents:
+        raise BadRequest("--of says what the picture comes from, and so does --latent; leave one of them out")
+    if request.what in ("picture", "directions", "edit") and len(request.latents) > 1:
         raise BadRequest(f"{request.what} begins at one picture, and {len(request.latents)} latent files were given")
 
 

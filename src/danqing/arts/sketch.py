@@ -56,6 +56,9 @@ class Sketch:
     style: Annotated[str | None, Flag("a style's name (danqing models --styles) or a picture", "NAME|FILE")] = None
     size: Annotated[int, Flag("longer side of the result, 64 to 4096 px; 0 keeps the drawing's own size", "N")] = 768
     draft: Annotated[bool, Flag("stop after the first pass, at about 256 px: a second instead of many")] = False
+    model: Annotated[
+        str, Flag("one of your own: a run's folder or run:NAME; the one that ships unless given", "RUN")
+    ] = ""
     seed: Annotated[int | None, Flag("the same seed gives the same picture; a fresh one unless given", "N")] = None
 
     def __post_init__(self) -> None:
@@ -77,6 +80,7 @@ def create(request: Sketch, tools: Tools) -> Artwork:
     from danqing.artwork import image
     from danqing.artwork.artwork import Artwork
     from danqing.artwork.provenance import Provenance, describe, parent
+    from danqing.catalog import own
     from danqing.compute import seed as seeds
     from danqing.encode import scenes
     from danqing.encode.image import to_picture
@@ -91,7 +95,10 @@ def create(request: Sketch, tools: Tools) -> Artwork:
         )
     seed = seeds.fresh() if request.seed is None else request.seed
     label = request.style or (scene.styles[0] if scene.styles else brushwork.USUAL_STYLE)
+    mine = own.check(request.model, "sketch") if request.model else None
     brush = brushwork.Brush(tools, brushwork.choose(label, tools), seed)
+    if mine:
+        brush.catalog = own.in_place(tools.styles.catalog, mine)
     layout, lines, kind = _read(source, scene, brush)
     longer = request.size or max(source.width, source.height)
     if not SMALLEST <= longer <= LARGEST:
@@ -101,7 +108,7 @@ def create(request: Sketch, tools: Tools) -> Artwork:
     picture = brush.blocked_in(layout, lines)
     result = picture if request.draft else brush.finished(picture, height, width)
     files = [parent("drawing", request.drawing), *([] if brush.style.named else [parent("style", brush.style.file)])]
-    facts = {**describe(request), "seed": seed, "style": brush.style.name}
+    facts = {**describe(request), "seed": seed, "style": brush.style.name, "model": mine.name if mine else ""}
     unknown = (f"not known, and left out: {'、'.join(scene.unknown)}",) if scene.unknown else ()
     notes = (f"the drawing was read as {kind}", *unknown)
     provenance = Provenance("sketch", facts, seed, brush.models, tuple(files), notes)

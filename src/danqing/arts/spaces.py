@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +78,20 @@ class Space:
         """The code of each seed, (B, …) float32. number: of the class, where there are classes."""
         drawn = torch.cat([self.sampler.draw(1, torch.Generator().manual_seed(seed)) for seed in seeds])
         return self._coded(drawn, _labels(number, len(drawn)))
+
+    @torch.no_grad()
+    def mixture(self, shares: Mapping[int, float], number: int | None) -> Tensor:
+        """The code of several seeds in one, (1, …) float32. shares: seed → weight, not all 0; only ratios count.
+
+        Squared weights are brought to a sum of 1: a sum of independent normals is then a normal again, so that a
+        mixture is as likely a latent as any that was drawn.
+        """
+        length = math.sqrt(sum(share**2 for share in shares.values()))
+        parts = [
+            self.sampler.draw(1, torch.Generator().manual_seed(seed)) * (share / length)
+            for seed, share in shares.items()
+        ]
+        return self._coded(torch.stack(parts).sum(dim=0), _labels(number, 1))
 
     @functools.cached_property
     def _drawn(self) -> tuple[Tensor, Tensor | None]:
@@ -231,7 +245,10 @@ def open_space(model: str, catalog: Catalog) -> Space:
 
     Raises UnknownName, BadRequest for what is no generator, InvalidMedia for a damaged file.
     """
-    path = Path(model)
+    from danqing.catalog import own
+
+    mine = own.check(model, "explore") if model.startswith(own.RUN) else None
+    path = mine.path.parent if mine else Path(model)
     names = {card.name for card in catalog.cards()}
     if model in names and not path.exists():
         tensors, about = catalog.weights(model)
@@ -254,7 +271,7 @@ def open_space(model: str, catalog: Catalog) -> Space:
             tensors, about = checkpoint.load_weights(file)
         except CorruptWeights as error:
             raise InvalidMedia(f"{file} holds no weights: it is damaged, or no .safetensors file") from error
-        name = path.resolve().name if path.is_dir() else path.stem
+        name = mine.name if mine else path.resolve().name if path.is_dir() else path.stem
         beside = path / "directions.json" if path.is_dir() else path.with_name(f"{path.stem}.directions.json")
     try:
         sampler = generators.restore(tensors, about)

@@ -17,6 +17,7 @@ from danqing.arts import Flag, Tools, check_choices
 from danqing.errors import BadRequest, UnknownName
 
 if TYPE_CHECKING:
+    from danqing.arts.writers import Desk
     from danqing.artwork.artwork import Artwork
     from danqing.artwork.literature import Writing
 
@@ -81,7 +82,12 @@ class Write:
         "simplified"
     )
     model: Annotated[
-        str, Flag("own: the Transformer that ships; lstm: the recurrent one; hf:NAME: one from Hugging Face", "NAME")
+        str,
+        Flag(
+            "own: the Transformer that ships; lstm: the recurrent one; a run's folder or run:NAME: one that you "
+            "trained; hf:NAME: one from Hugging Face",
+            "NAME",
+        ),
     ] = "own"
     count: Annotated[int, Flag("how many different works, up to 20", "N")] = 1
     seed: Annotated[int | None, Flag("the same seed gives the same text; a fresh one unless given", "N")] = None
@@ -131,6 +137,7 @@ def create_all(request: Write, tools: Tools) -> tuple[Artwork, ...]:
 
     seed = seeds.fresh() if request.seed is None else request.seed
     desk = writers.Desk(request, tools, seed)
+    _check_own(request, desk)
     if request.revise is not None:
         made = verse.revise(desk)
     elif request.kind in ENGLISH:
@@ -140,13 +147,27 @@ def create_all(request: Write, tools: Tools) -> tuple[Artwork, ...]:
     else:
         made = verse.write(desk)
     parents = (parent("text", request.revise),) if request.revise else ()
-    facts = {**describe(request), "seed": seed}
+    facts = {**describe(request), "seed": seed, **({"model": desk.own.name} if desk.own else {})}
     works = []
     for number, writing in enumerate(made):
         own = {**facts, "number": number + 1} if request.count > 1 else facts
         provenance = Provenance("write", own, seed, desk.models, parents, tuple(desk.notes))
         works.append(Artwork(writing, provenance, title=_title(writing)))
     return tuple(works)
+
+
+def _check_own(request: Write, desk: Desk) -> None:
+    """Raises BadRequest where a model of a person's own does not write what is asked for."""
+    from danqing.arts import writers
+
+    if desk.own is None:
+        return
+    prose = request.kind in (*EITHER, *ENGLISH) or request.tongue == "en"
+    wanted = writers.STORY["en" if request.kind in ENGLISH else request.tongue] if prose else writers.POET
+    if wanted not in desk.own.places:
+        writes = {"poet": "Chinese poems", "story_en": "English", "story_zh": "Chinese prose and verse"}
+        raise BadRequest(f"{request.model} writes {writes[desk.own.places[0]]}, and that is not what was asked for")
+    desk.note("by a model of your own; of its training only what ships is known, so copies of the rest go unseen")
 
 
 def _title(writing: Writing) -> str:
@@ -198,8 +219,11 @@ def _check_words(request: Write) -> None:
         raise UnknownName("form", request.form, FORMS, see="danqing write --help")
     if request.mood and request.mood not in (*MOODS, *MOODS_ZH):
         raise UnknownName("mood", request.mood, [*MOODS, *MOODS_ZH], see="danqing write --help")
-    if request.model not in ("own", "lstm") and not re.fullmatch(r"hf:\S+", request.model):
-        raise BadRequest(f"--model is {request.model!r}; it is own, lstm or hf:NAME, as in hf:uer/gpt2-chinese-poem")
+    if not request.model or (request.model.startswith("hf:") and not re.fullmatch(r"hf:\S+", request.model)):
+        raise BadRequest(
+            f"--model is {request.model!r}; it is own, lstm, a run's folder, run:NAME or hf:NAME, as in "
+            "hf:uer/gpt2-chinese-poem"
+        )
 
 
 def _readable(char: str) -> bool:

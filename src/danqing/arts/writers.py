@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from danqing.arts import Tools
     from danqing.arts.write import Write
     from danqing.catalog.catalog import Catalog
+    from danqing.catalog.own import Own
     from danqing.encode.origins import Origins
 
 POET, LSTM, REVISER, ORIGINS = "poet", "poet_lstm", "reviser", "origins"  # names in the catalog
@@ -70,10 +71,21 @@ class Desk:
     models: dict[str, str] = field(default_factory=dict)  # name → sha256, of those that were used
     notes: list[str] = field(default_factory=list)
 
-    @property
+    @functools.cached_property
     def catalog(self) -> Catalog:
-        """Where the models are."""
-        return self.tools.styles.catalog
+        """Where the models are, a person's own in its place."""
+        from danqing.catalog import own
+
+        there = self.tools.styles.catalog
+        return own.in_place(there, self.own) if self.own else there
+
+    @functools.cached_property
+    def own(self) -> Own | None:
+        """The model of a person's own that was asked for. Raises BadRequest, UnknownName."""
+        from danqing.catalog import own
+
+        name = self.request.model
+        return None if name in ("own", "lstm") or name.startswith("hf:") else own.check(name, "write")
 
     def note(self, text: str) -> None:
         """Tell the person something about the work; once."""

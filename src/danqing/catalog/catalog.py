@@ -106,6 +106,12 @@ class Catalog:
                 raise BadCard(f"{stem}.toml is the card of {entry.name!r}; a card's file carries the model's name")
         return found
 
+    def with_cards(self, cards: Mapping[str, Card]) -> Catalog:
+        """The same catalog with some cards in the place of its own; their files are named by whole paths."""
+        found = Catalog(self.root, self._downloads)
+        found._cards = {**self._cards, **cards}
+        return found
+
     def cards(self) -> tuple[Card, ...]:
         """Every card, by name."""
         return tuple(self._cards.values())

@@ -23,8 +23,16 @@ if TYPE_CHECKING:
     from danqing.sessions.rounds import Candidate, Session
     from danqing.sessions.taste import Taste
 
-ARTS = ("paint", "compose", "write", "stylize", "sketch")  # those of sessions.rounds, which is not imported for help
+ARTS = (
+    "paint",
+    "compose",
+    "write",
+    "stylize",
+    "sketch",
+    "explore",
+)  # those of sessions.rounds, which is not imported for help
 VARIED = ("count", "seed")  # fields of an art that rounds decide
+OFFERED = {"explore": ("model", "class_", "truncation", "size")}  # what can be settled, where it is not all the others
 
 
 @dataclass(frozen=True)
@@ -155,7 +163,7 @@ def _command(group: typer.Typer, name: str, told: str, kinds: Sequence[type[Any]
 
 def _evolving(group: typer.Typer, name: str) -> None:
     kind = request_class(name)
-    open_kind = _open(kind)
+    open_kind = _open(kind, name)
 
     def run(voice: Voice, given: dict[str, Any]) -> None:
         asked = request_from(open_kind, given)
@@ -164,13 +172,14 @@ def _evolving(group: typer.Typer, name: str) -> None:
     _command(group, name, f"Rounds of {name}: {(kind.__doc__ or '').strip()}", [open_kind, Evolving], run)
 
 
-def _open(kind: type[Any]) -> type[Any]:
+def _open(kind: type[Any], verb: str) -> type[Any]:
     """The art's request with every field left open: nothing required, nothing checked before a round needs it."""
     hints = {field.name: field.type for field in dataclasses.fields(kind)}
-    resolved = {name: hint for name, hint in _annotated(kind).items() if name not in VARIED}
+    offered = OFFERED.get(verb, tuple(name for name in hints if name not in VARIED))
+    resolved = {name: hint for name, hint in _annotated(kind).items() if name in offered}
     fields = []
     for field in dataclasses.fields(kind):
-        if field.name in VARIED:
+        if field.name not in offered:
             continue
         hint = resolved.get(field.name, hints[field.name])
         missing = field.default is dataclasses.MISSING

@@ -150,11 +150,13 @@ def _check_named(verb: str, values: Mapping[str, Any]) -> None:
     model = values.get("model")
     if isinstance(model, str) and model.startswith("hf:"):
         raise BadRequest(f"model {model!r} would be fetched from elsewhere; the studio sends nothing out: leave it out")
-    if verb == "explore" and isinstance(model, str):
-        from danqing.catalog import catalog
+    if isinstance(model, str) and model:
+        from danqing.catalog import catalog, own
 
-        if model not in (names := [card.name for card in catalog.cards()]):
-            raise UnknownName("model", model, names, "danqing models")
+        if model.startswith(own.RUN):
+            own.check(model, verb)
+        elif model not in (names := [card.name for card in catalog.cards()] if verb == "explore" else ["own", "lstm"]):
+            raise UnknownName("model", model, [*names, *(one.name for one in own.listed())], "danqing models")
     if values.get("backbone") == "vgg19":
         from danqing.catalog import catalog
 

@@ -51,6 +51,11 @@ _MIGRATIONS = (
             session TEXT NOT NULL, number INTEGER NOT NULL, round INTEGER NOT NULL, genome TEXT NOT NULL,
             parents TEXT NOT NULL, work TEXT, features TEXT, verdict TEXT, PRIMARY KEY (session, number))""",
     ),
+    (
+        """CREATE TABLE leanings (
+            session TEXT NOT NULL, round INTEGER NOT NULL, one INTEGER NOT NULL, other INTEGER NOT NULL,
+            share REAL NOT NULL)""",
+    ),
 )
 _CHOICES = sql.table(
     "choices", *map(sql.column, ("id", "created", "media", "session", "one", "other", "share", "weight"))
@@ -221,7 +226,7 @@ class TasteBook:
         """Forget every choice, and the sessions with them; returns how many choices there were."""
         with self.writing() as connection:
             count = int(connection.execute(sql.select(sql.func.count()).select_from(_CHOICES)).scalar_one())
-            for name in ("choices", "candidates", "sessions"):
+            for name in ("choices", "candidates", "leanings", "sessions"):
                 connection.execute(sql.delete(sql.table(name)))
         return count
 

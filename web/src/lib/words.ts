@@ -24,6 +24,7 @@ export const ARTS: Record<string, ArtWords> = {
   appraise: { title: { en: "Appraise", zh: "品评" }, line: { en: "What a text or piece is, and why", zh: "看一篇诗文或一首曲子，并说出道理" } },
   inspire: { title: { en: "Inspire", zh: "采风" }, line: { en: "What a collection holds", zh: "一批收藏里有什么" } },
   explore: { title: { en: "Explore", zh: "探索" }, line: { en: "What a generator you trained can make", zh: "你训练的生成器能画什么" } },
+  look: { title: { en: "First pass", zh: "初稿" }, line: { en: "What a drawing becomes", zh: "画稿将成的样子" } },
   train: { title: { en: "Training", zh: "训练" }, line: { en: "A model of your own", zh: "自己的模型" } },
   lesson: { title: { en: "Lesson", zh: "课堂" }, line: { en: "An experiment to watch", zh: "看得见的实验" } },
   estimate: { title: { en: "Estimate", zh: "估算" }, line: { en: "What a training run would cost", zh: "训练要花多少" } },
@@ -89,6 +90,7 @@ export const FIELDS: Record<string, Both> = {
   class_: { en: "Class", zh: "类别" },
   layers: { en: "Layers", zh: "层" },
   seconds: { en: "Seconds", zh: "秒数" },
+  of: { en: "Comes from", zh: "出自" },
   fps: { en: "Frames a second", zh: "每秒帧数" },
   loop: { en: "Loop", zh: "首尾相接" },
   by: { en: "Directions by", zh: "方向来自" },
@@ -159,7 +161,7 @@ export const HELP_ZH: Record<string, string> = {
   "joyful, sad, bold, longing, calm or lonely": "喜悦、悲伤、豪放、思念、恬淡或孤寂",
   "a rhyme book, pingshui or modern, or the group to rhyme in: 东, modern:东": "韵书：pingshui（平水韵）或 modern（中华新韵），或指定韵部：东、modern:东",
   "the characters that Chinese is written in": "用简体字还是繁体字",
-  "own: the Transformer that ships; lstm: the recurrent one; hf:NAME: one from Hugging Face":
+  "own: the Transformer that ships; lstm: the recurrent one; a run's folder or run:NAME: one that you trained; hf:NAME: one from Hugging Face":
     "own：自带的 Transformer；lstm：循环网络；hf:NAME：Hugging Face 上的模型",
   "how many different works, up to 20": "写几件不同的，最多 20 件",
   "the same seed gives the same text; a fresh one unless given": "同一粒种子写出同样的文字；不写就换新的",
@@ -182,8 +184,11 @@ export const HELP_ZH: Record<string, string> = {
   "0.1 plays it safe, 1 is as varied as the model, up to 2; chosen for the style": "0.1 求稳，1 与模型所学一样多变，最大 2；不写则随风格",
   "the same seed gives the same music; a fresh one unless given": "同一粒种子写出同样的音乐；不写就换新的",
   "a run's folder, a .safetensors file or the name of a shipped generator": "训练所得的文件夹、.safetensors 文件，或自带生成器的名字",
-  "samples: a sheet; interpolate: a video from picture to picture; mix: shapes of one with colours of another; truncate: from the average outward; project: find a given picture; directions: what changes most; edit: along them":
-    "samples：样张；interpolate：从一图渐变到另一图的视频；mix：此图的形配彼图的色；truncate：从平均向外走；project：寻找给定的图；directions：变化最大的方向；edit：沿方向修改",
+  "picture: one alone; samples: a sheet; interpolate: a video from picture to picture; mix: shapes of one with colours of another; truncate: from the average outward; project: find a given picture; directions: what changes most; edit: along them":
+    "picture：单张；samples：样张；interpolate：从一图渐变到另一图的视频；mix：此图的形配彼图的色；truncate：从平均向外走；project：寻找给定的图；directions：变化最大的方向；edit：沿方向修改",
+  "of a picture: the seeds that it comes from, and how much of each: 17=0.8,29=0.6": "单张画用：出自哪几粒种子、各占多少，如 17=0.8,29=0.6",
+  "one of your own: a run's folder or run:NAME; the one that ships for the style unless given": "自己的模型：训练所得的文件夹或 run:名字；不写就用该风格自带的",
+  "one of your own: a run's folder or run:NAME; the one that ships unless given": "自己的模型：训练所得的文件夹或 run:名字；不写就用自带的",
   "the picture that project looks for": "project 要寻找的图",
   "how many pictures, stations of a walk or directions; one for each seed, from --seed on": "几张图、几站或几个方向；从种子起每粒一张",
   "of the first picture; the same seed always gives the same picture": "第一张的种子；同一粒种子总给同一张图",

@@ -58,7 +58,7 @@ def known(here: Here, limit: Annotated[int, Query(ge=0, le=100)] = 20) -> dict[s
     from danqing.sessions import rounds
 
     sessions = [
-        {**{key: one[key] for key in ("id", "created", "art", "rounds")}, "title": _requests.title("", one["request"])}
+        {**{key: one[key] for key in ("id", "created", "art", "rounds")}, "title": _title(one["art"], one["request"])}
         for one in rounds.recent(here.home, limit)
     ]
     return {"arts": list(rounds.arts_with_rounds()), "sessions": sessions}
@@ -154,9 +154,14 @@ def _values(begun: Begun, here: Studio) -> dict[str, Any]:
     }
 
 
+def _title(art: str, request: dict[str, Any]) -> str:
+    return str(request["model"]) if art == "explore" else _requests.title("", request)
+
+
 def _start(session: Session, here: Studio) -> str:
     """Queue the making of the round that waits; returns the job's id."""
-    title = str(session.fixed.get("prompt") or session.fixed.get("topic") or session.art)
+    named = (session.fixed.get(key) for key in ("prompt", "topic", "model"))
+    title = str(next(filter(None, named), session.art))
     job = here.queue.add("evolve", {"session": session.id}, title=title, lane="long", keep=True)
     here.wake()
     return job.id

@@ -24,6 +24,8 @@ from fastapi.responses import FileResponse
 
 from danqing.artwork.request import Step
 from danqing.artwork.shelf import default_home
+from danqing.catalog import own
+from danqing.catalog.own import NAME, RUNS
 from danqing.errors import BadRequest, DanqingError, UnknownName
 from danqing.interfaces.rooms import Studio, studio
 
@@ -35,7 +37,6 @@ router = APIRouter(tags=["models"])
 Here = Annotated[Studio, Depends(studio)]
 
 DIGITS = "digits"
-NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}")
 # Recipes that learn from any pictures, so that a page can offer them; `described` says so of each, and a test compares.
 TRAINABLE = (
     "gan",
@@ -53,7 +54,6 @@ TRAINABLE = (
 )
 WORD = re.compile(r"[A-Za-z0-9_,+-]*")  # a setting that is no number; nothing that could be a path
 FILES = ("backbone", "latents", "start", "files")  # settings that name files, where they are text
-RUNS = "runs"  # the folder of the home that they are kept in
 POINTS = 400  # of a curve that is sent
 # The settings that a beginner is asked for, where a recipe has them; the others are folded away.
 FIRST = ("minutes", "steps", "size", "batch", "rate", "seed")
@@ -74,6 +74,24 @@ def models() -> dict[str, Any]:
         here = path.is_file()
         found.append({**card.as_dict(), "here": here, "bytes": path.stat().st_size if here else card.size_bytes})
     return {"models": found}
+
+
+@router.get("/models/own")
+def mine(here: Here) -> dict[str, Any]:
+    """One's own finished models, by the name that requests take: the recipe, the art, the music styles.
+
+    `generators` are those that ship, for the art that cannot do without one.
+    """
+    from danqing.arts.compose import styles_of
+    from danqing.catalog import catalog
+
+    found = [
+        {"name": one.name, "recipe": one.recipe, "art": one.art, "language": one.config.get("language", ""),
+         "styles": styles_of(one.places[0]) if one.art == "compose" else ()}
+        for one in own.listed(here.home)
+    ]  # fmt: skip
+    made = [card.name for card in catalog.cards() if card.architecture.get("architecture") in ("gan", "vae", "flow")]
+    return {"models": found, "generators": made}
 
 
 @router.get("/data")
@@ -198,6 +216,7 @@ def _summary(folder: Path) -> dict[str, Any]:
         "recipe": about.get("recipe", ""),
         "data": str(about.get("data", "")),
         "state": "finished" if finished else "stopped",
+        "art": own.art_of(str(about.get("recipe", ""))) if finished else "",
         "checkpoint": (folder / "checkpoint.pt").is_file(),
         "step": int(last.get("step", 0)),
         "steps": about.get("config", {}).get("steps"),

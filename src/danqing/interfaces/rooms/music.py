@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
-from danqing.arts.compose import ALIASES, LEAST_BARS, MOODS, MOST_BARS, STYLES
+from danqing.arts.compose import ALIASES, LEAST_BARS, MOODS, MOST_BARS, STYLES, styles_of
 from danqing.arts.write import MOODS_ZH
 from danqing.artwork import scores
 from danqing.artwork.music import Score
 from danqing.artwork.pitches import TONICS
+from danqing.catalog import own
 from danqing.catalog.catalog import cards
 from danqing.errors import BadRequest
 from danqing.interfaces.rooms import Studio, studio
@@ -36,7 +37,7 @@ TITLES = {  # style → English, 中文, what it is in both
     "pop": ("Pop song", "流行歌曲", "melody, bridge and piano over chords", "和弦之上的旋律、对位与钢琴"),
     "jazz": ("Jazz", "爵士", "a solo over a chord chart, with bass and piano", "和弦谱上的独奏，配贝斯与钢琴"),
 }
-OWN_MODELS = ("pop", "jazz")  # styles whose model has their name and need not be in every installation
+NEEDED = ("pop", "jazz")  # models of their styles' names that need not be in every installation
 KINDS_ZH = {
     "reel": "里尔", "jig": "吉格", "hornpipe": "号笛舞曲", "slip-jig": "滑步吉格", "waltz": "圆舞曲", "march": "进行曲",
     "polka": "波尔卡", "strathspey": "斯特拉斯佩", "air": "歌调", "carol": "颂歌", "sonata": "奏鸣曲",
@@ -57,12 +58,15 @@ KEPT = 24  # works whose notes are held ready
 
 
 @router.get("/music/styles")
-def styles() -> dict[str, Any]:
-    """Every style with its kinds, keys, metres and what can be done in it; titles in both languages."""
+def styles(here: Annotated[Studio, Depends(studio)]) -> dict[str, Any]:
+    """Every style with its kinds, keys, metres, models and what can be done in it; titles in both languages."""
     found = []
     shipped = {card.name for card in cards()}
+    mine = [(one.name, styles_of(one.places[0])) for one in own.listed(here.home) if one.art == "compose"]
     for name, style in STYLES.items():
-        if name in OWN_MODELS and name not in shipped:
+        models = [model for model, able in mine if name in able]
+        ships = style.module not in NEEDED or style.module in shipped
+        if not ships and not models:
             continue
         en, zh, about_en, about_zh = TITLES.get(name, (name.capitalize(), name, "", ""))
         kinds = [
@@ -78,6 +82,7 @@ def styles() -> dict[str, Any]:
                 "modes": [{"name": m, "title": {"en": m, "zh": MODES_ZH.get(m, m)}} for m in style.modes],
                 "metres": list(style.metres),
                 "tasks": list(style.tasks),
+                "models": {"ships": ships, "own": models},
             }
         )
     moods = [{"name": n, "title": {"en": n, "zh": next(z for z, e in MOODS_ZH.items() if e == n)}} for n in MOODS]
