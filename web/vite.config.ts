@@ -31,6 +31,7 @@ export default defineConfig({
     // What the rooms share is one file, and so are the styles: a room is then one request more, not twenty.
     cssCodeSplit: false,
     rolldownOptions: {
+      input: [resolve(here, "index.html"), resolve(here, "docs.html")],
       output: { codeSplitting: { groups: [{ name: "shared", test: /[\\/](node_modules|src[\\/]lib)[\\/]/ }] } },
     },
   },

@@ -499,6 +499,21 @@ def test_the_page_comes_compressed_and_what_the_browser_has_is_not_sent_again(cl
     assert client.head(assets[0]).content == b""
 
 
+def test_the_routes_are_described_by_a_page_of_our_own(client):
+    answer = client.get("/api/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    assert re.search(r"<style|\sstyle=|<script(?![^>]*\bsrc=\"/)|\son\w+=|https?://", answer.text) is None
+    told = client.get("/api/openapi.json").json()
+    silent = [
+        f"{way} {path}"
+        for path, ways in told["paths"].items()
+        for way, one in ways.items()
+        if not one.get("description")
+    ]
+    assert silent == []
+
+
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
 

@@ -236,6 +236,38 @@ const scenarios = {
     return { arts };
   },
 
+  async "the-api-is-described-and-what-it-prints-can-be-run"() {
+    const page = await opened({ locale: "zh-CN" });
+    await page.goto(`${base}api/docs`);
+    await page.locator("article").first().waitFor();
+    assert.equal(await page.locator("h1").innerText(), "画室的接口");
+    const { paths } = await api(page, "/api/openapi.json");
+    const told = Object.entries(paths).flatMap(([path, ways]) => Object.keys(ways).map((way) => `${way.toUpperCase()} ${path}`));
+    const shown = await page.locator("article h3").allInnerTexts();
+    assert.deepEqual(shown.map((text) => text.replace(/\s+/g, " ").trim()).sort(), told.sort());
+    const printed = async (way, path) => page.locator("article", { has: page.locator(`h3:has(b[data-method=${way}]) code:text-is("${path}")`) }).locator("pre").innerText();
+    const run = (command) => JSON.parse(execFileSync("sh", ["-c", command.replace(/^curl/, "curl -sS")], { encoding: "utf8" }));
+    const curls = (() => {
+      try {
+        return execFileSync("curl", ["--version"]) !== null;
+      } catch {
+        return false;
+      }
+    })();
+    if (curls) {
+      assert.equal(run(await printed("GET", "/api/about")).host_only, true);
+      const job = run(await printed("POST", "/api/jobs"));
+      assert.equal(job.state, "queued");
+      run((await printed("POST", "/api/jobs/{name}/cancel")).replace("NAME", job.id));
+    }
+    await page.locator("input[type=search]").fill("trash");
+    const found = await page.locator("article").allInnerTexts();
+    assert.ok(found.length > 1 && found.length < told.length && found.every((text) => /trash/i.test(text)));
+    await page.getByRole("button", { name: "EN" }).click();
+    assert.equal(await page.locator("h1").innerText(), "The studio's API");
+    return { routes: told.length, curls };
+  },
+
   async "what-goes-wrong-is-told-in-chinese-with-the-english-beneath"() {
     const page = await opened({ locale: "zh-CN" });
     expected(/400/);
@@ -301,7 +333,7 @@ const scenarios = {
       const [navigation] = performance.getEntriesByType("navigation");
       return { interactive: Math.round(navigation.domInteractive), loaded: Math.round(navigation.loadEventEnd) };
     });
-    const files = await page.evaluate(() => performance.getEntriesByType("resource").filter((one) => !one.name.includes("/api/")).map((one) => [new URL(one.name).pathname, one.decodedBodySize]));
+    const files = await page.evaluate(() => performance.getEntriesByType("resource").filter((one) => !one.name.includes("/api/")).map((one) => [new URL(one.name).pathname, one.decodedBodySize, one.encodedBodySize]));
     return { shown, ...timing, transferred: bytes, files };
   },
 };

@@ -18,7 +18,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
 import danqing
@@ -66,16 +66,19 @@ def create_app(
     app.state.host_only = token is None
     _errors(app)
     app.get("/api/about", tags=["studio"])(_about)
-    app.get("/api/events", tags=["studio"], response_class=StreamingResponse)(events)
+    told: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
+    app.get("/api/events", tags=["studio"], response_class=StreamingResponse, responses=told)(events)
     for module in rooms.modules():
         app.include_router(module.router, prefix="/api")
+    built = (PAGE / "index.html").is_file()
+    app.get("/api/docs", include_in_schema=False)(_docs if built else _not_built)
     app.api_route("/api/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)(
         _nothing_here
     )
-    if (PAGE / "index.html").is_file():
+    if built:
         app.mount("/", Page(directory=PAGE, html=True))
     else:
-        app.get("/", include_in_schema=False)(lambda: HTMLResponse(NOT_BUILT))
+        app.get("/", include_in_schema=False)(_not_built)
     app.add_middleware(Guard, host=host, token=token)
     return app
 
@@ -123,6 +126,15 @@ def _about(request: Request) -> dict[str, Any]:
         "host_only": alone,
         "arts": [*arts.names(), *getattr(arts, "SUITES", ()), *arts.REPORTS],
     }
+
+
+def _docs() -> Response:
+    """The routes, readable: a page of our own that draws /api/openapi.json."""
+    return RedirectResponse("/docs.html")
+
+
+def _not_built() -> Response:
+    return HTMLResponse(NOT_BUILT)
 
 
 def _nothing_here(path: str) -> None:

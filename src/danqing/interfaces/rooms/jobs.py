@@ -19,7 +19,10 @@ Here = Annotated[Studio, Depends(studio)]
 class Asked(BaseModel):
     """What a job is to do."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"verb": "write", "request": {"form": "五绝", "topic": "秋江夜泊"}}]},
+    )
 
     verb: str
     request: dict[str, Any] = {}

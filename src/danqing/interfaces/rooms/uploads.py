@@ -32,7 +32,13 @@ TYPES = {
 }  # fmt: skip
 
 
-@router.post("/uploads", status_code=201)
+PART = {"type": "string", "format": "binary"}
+FORM = {
+    "multipart/form-data": {"schema": {"type": "object", "properties": {"file": PART}, "required": ["file"]}},
+}
+
+
+@router.post("/uploads", status_code=201, openapi_extra={"requestBody": {"content": FORM}})
 async def add(request: Request, here: Here, name: str = "") -> dict[str, Any]:
     """Keep a file: the body itself, its name in ?name= or the header X-Name, or the part `file` of a form.
 

@@ -41,7 +41,7 @@ YEAR_S = 31_536_000
 class Changes(BaseModel):
     """What can be changed of a work."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rating": 4, "tags": ["boats", "港"]}]})
 
     rating: int | None = None
     tags: list[str] | None = None
