@@ -208,7 +208,7 @@ export const HELP_ZH: Record<string, string> = {
   "how far to move along a direction: warmth=1.5, 3=-2; repeat for several": "沿方向走多远：warmth=1.5、3=-2；可给多个",
   "how many searches project makes at once, 1 to 32": "project 同时找几路，1 到 32",
   "how long project looks": "project 找多少步",
-  "side of each picture, px; its own, or enlarged to 128 (256 in a video), unless given": "每张图的边长，像素；不写则用原尺寸，或放大到 128（视频 256）",
+  "side of each picture, px; its own, or enlarged to 128 (256 in a video or alone), unless given": "每张图的边长，像素；不写则用原尺寸，或放大到 128（视频或单张 256）",
   "texts (.txt .md .docx) or music (.mid .musicxml .abc …) to judge": "要品评的文字（.txt .md .docx）或乐曲（.mid .musicxml .abc 等）",
   "the form that a text is meant to have, 七律 or 词:浣溪沙 or sonnet; found out unless given": "这篇本该是什么体裁，如 七律、词:浣溪沙、sonnet；不写就自行辨认",
   "the rhyme book: 平水韵, by which poets wrote, or today's 中华新韵": "韵书：古人所用的平水韵，或今天的中华新韵",
