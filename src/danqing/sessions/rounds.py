@@ -41,7 +41,6 @@ TRIES = 50  # genomes among which there is one that the art takes, if it takes a
 POOL = 240  # children and strangers among which a round is chosen
 STRANGERS = 0.3  # the share of them in a pool
 MUTATED = 0.25  # how likely a gene of a child is a new one
-CAUTION = 0.0  #
 TURN = 0.2  # how far a latent is turned by a mutation, in right angles
 MOST_SEEDS = 16  # that a latent comes from; the faintest are left out
 ALIKE = 0.25  # candidates of one round differ in more than this share of their genes
@@ -588,7 +587,7 @@ def propose(
     pool = [*begun, *(one for one in _pool(space, measured, known, random) if fits(one[0]))]
     foreseen = (terms.look or foresight(space, measured))([genome for genome, _ in pool])
     x = np.array([known.row(qualities) for qualities in foreseen])
-    believed = x @ known.mean - CAUTION * np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", x, known.covariance, x), 0))
+    believed = x @ known.mean
     chosen = list(range(len(begun)))
     for place in range(len(begun), count):
         scores = believed if place % 2 == 0 else x @ known.draw(random)
