@@ -302,7 +302,7 @@ def test_free_verse_has_the_lines_asked_for(make: Callable[..., list[Writing]]):
         ({"revise": Path("x.txt"), "start": "春"}, "--revise keeps the poem .* and --start"),
         ({"revise": Path("x.txt"), "lines": (0,)}, "counted from 1"),
         ({"mood": "angry"}, "mood 'angry'"),
-        ({"model": "gpt"}, "own, lstm or hf:NAME"),
+        ({"model": "gpt"}, "a run's folder, its weights.safetensors or run:NAME"),
         ({"model": "lstm", "form": "story"}, "--model lstm writes Chinese poems"),
         ({"language": "fr"}, "--language is 'fr'; it is one of zh, en"),
         ({"dynasty": "ming"}, "唐"),

@@ -92,7 +92,10 @@ def find(model: str, home: Path | None = None) -> Own:
     else:
         folder = Path(model) if Path(model).is_dir() else Path(model).parent
         if not (folder / MANIFEST).is_file():
-            raise BadRequest(f"{model} is no model of yours: a run's folder is one, and its {WEIGHTS}, and run:NAME")
+            raise BadRequest(
+                f"{model} is no model of yours; give a run's folder, its {WEIGHTS} or run:NAME, or see the verb's --help "
+                "for what else it takes"
+            )
         model = folder.resolve().name
     own = _read(folder, model)
     if own is None:

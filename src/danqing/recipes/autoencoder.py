@@ -10,6 +10,7 @@ halvings=3 batch=32 steps=40000) ≤ 25 min on one data-centre GPU.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,8 +88,12 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
         shown = compute.tensor(collection.training.batch(numbers, moment.generator))
         return _step(config, nets, extractor, shown, moment)
 
+    def plain(own: dict[str, nn.Module]) -> Autoencoder:
+        """The model in fp32, be it averaged or not, without touching the one that learns."""
+        return Autoencoder(cast(vae.VAE, copy.deepcopy(own["model"]).float().eval()), config.size)
+
     def watch(own: dict[str, nn.Module]) -> Mapping[str, float]:
-        sampler = Autoencoder(cast(vae.VAE, own["model"].eval()), config.size)
+        sampler = plain(own)
         measured = _figures(sampler, collection)
         held = collection.held.centre(range(min(64, len(collection.held))))
         with torch.no_grad():
@@ -103,7 +108,7 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
 
     def look(own: dict[str, nn.Module]) -> Picture:
         held = collection.held.centre(range(min(8, len(collection.held))))
-        return translation.sheet([held, Autoencoder(cast(vae.VAE, own["model"].eval()), config.size).again(held)])
+        return translation.sheet([held, plain(own).again(held)])
 
     averaged = ("model",) if config.bottleneck == "kl" else ()  # an average of codebooks holds no one's entries
     trainee = engine.Trainee(nets, dict(optimisers), step, look, watch, averaged)

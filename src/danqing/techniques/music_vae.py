@@ -87,7 +87,7 @@ class Vae(nn.Module):
         beats = F.relu(self.beat(steps.reshape(len(tokens), tokens.shape[1] // BEAT, -1)))
         states, _ = self.reader(beats)  # (B, beats, 2·E)
         states = F.pad(states, (0, 0, 0, BEATS - states.shape[1]))
-        mean, spread = self.point(states.flatten(1)).chunk(2, 1)
+        mean, spread = self.point(states.flatten(1)).float().chunk(2, 1)
         return mean, spread.clamp(-8, 4)
 
     def decode(self, tokens: Tensor, z: Tensor, known: Known) -> Tensor:
@@ -98,12 +98,13 @@ class Vae(nn.Module):
         begin, plan = self.plan(z, known)
         seen = torch.cat([self._read(before, known), plan.repeat_interleave(BEAT, 1)[:, : tokens.shape[1]]], 2)
         states, _ = self.writer(seen, begin[None])
-        logits: Tensor = self.output(states)
+        logits: Tensor = self.output(states).float()
         return logits
 
     def plan(self, z: Tensor, known: Known) -> tuple[Tensor, Tensor]:
         """The decoder's first state (B, D), and what each beat gets of the point (B, BEATS, plan)."""
-        begin = torch.tanh(self.begin(torch.cat([z, self.mode(known.mode)], 1)))
+        mode = self.mode(known.mode)
+        begin = torch.tanh(self.begin(torch.cat([z.to(mode.dtype), mode], 1)))
         return begin, torch.tanh(self.conductor(begin)).view(len(z), BEATS, -1)
 
     def step(self, token: Tensor, state: Tensor, plan: Tensor, known: Known, step: int) -> tuple[Tensor, Tensor]:
@@ -139,7 +140,7 @@ def divergence(mean: Tensor, spread: Tensor) -> Tensor:
 def surprise(model: Vae, tokens: Tensor, z: Tensor, known: Known, hidden: Tensor) -> Tensor:
     """−log p of each phrase in nats, (B,). hidden (B, T) bool: tokens that the decoder does not read."""
     logits = model.decode(tokens.masked_fill(hidden, BLANK), z, known)
-    found = F.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten(), reduction="none")
+    found = F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), reduction="none")
     return found.view(tokens.shape).sum(1)
 
 
