@@ -93,8 +93,8 @@ def find(model: str, home: Path | None = None) -> Own:
         folder = Path(model) if Path(model).is_dir() else Path(model).parent
         if not (folder / MANIFEST).is_file():
             raise BadRequest(
-                f"{model} is no model of yours; give a run's folder, its {WEIGHTS} or run:NAME, or see the verb's --help "
-                "for what else it takes"
+                f"{model} is no model of yours; give a run's folder, its {WEIGHTS} or run:NAME; what else "
+                "it takes, the verb's --help says"
             )
         model = folder.resolve().name
     own = _read(folder, model)
