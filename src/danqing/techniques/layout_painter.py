@@ -155,7 +155,7 @@ class Critic(nn.Module):
 
     def forward(self, maps: Mapping[str, Tensor], numbers: Tensor) -> Tensor:
         """maps: {layer: (B, C, h, w)}; numbers (B, N) normalised → (B, P), a score for each place, above 0: painted."""
-        told = self.read(numbers.to(self.read[0].weight.dtype))
+        told = self.read(numbers.to(next(self.parameters()).dtype))
         scores = []
         for layer, style in self.styles.items():
             x = self.heads[layer](maps[layer].to(told.dtype))  # (B, C, h, w)
