@@ -7,8 +7,7 @@ says where the ReLU was open). Against `F.relu_(F.conv2d(x, w, b))` this took a 
 through VGG19 from 0.35 to 0.25 s (`python benchmarks/stylize.py --only vgg`). On other devices it is those two calls.
 
 `doubled` is a convolution behind an enlargement by nearest neighbours. Each of its outputs reads four places at most,
-so it is a transposed convolution with a 4×4 kernel, and the enlarged maps are never made: 128 maps of 16 px to 64 of
-32, batch 64, forward and backward, 18 ms against 33 on one core with AMX.
+so it is a transposed convolution with a 4×4 kernel, and the enlarged maps are never made (`benchmarks/generators.py`).
 """
 
 from __future__ import annotations
