@@ -8,6 +8,7 @@ spent 10.9 of a step's 13.5 seconds (6 layers of 256, 4,096 tokens, one core wit
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -36,25 +37,38 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Update every matrix that has a gradient, with Nesterov's momentum."""
+        """Update every matrix that has a gradient, with Nesterov's momentum; those of one shape side by side."""
         for group in self.param_groups:
+            alike: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
             for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if "momentum_buffer" not in state:
-                    state["momentum_buffer"] = torch.zeros_like(p.grad)
-                held = state["momentum_buffer"].lerp_(p.grad, 1 - group["momentum"])
-                update = orthogonal(p.grad.lerp(held, group["momentum"]).to(self.dtype))
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(update, alpha=-group["lr"] * 0.2 * max(p.shape) ** 0.5)
+                if p.grad is not None:
+                    alike[p.shape].append(p)
+            for shape, parameters in alike.items():
+                updates = orthogonal(torch.stack([self._moved(p, group["momentum"]) for p in parameters]))
+                for p, update in zip(parameters, updates, strict=True):
+                    p.mul_(1 - group["lr"] * group["weight_decay"])
+                    p.add_(update, alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
+
+    def _moved(self, p: nn.Parameter, momentum: float) -> Tensor:
+        """The gradient with its momentum, in the dtype of the iteration."""
+        assert p.grad is not None
+        state = self.state[p]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(p.grad)
+        held: Tensor = state["momentum_buffer"].lerp_(p.grad, 1 - momentum)
+        return p.grad.lerp(held, momentum).to(self.dtype)
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """Nearly U Vᵀ of the matrix's U S Vᵀ: all singular values pushed to between 0.7 and 1.2. (O, I) → (O, I)."""
-    x = matrix.T if len(matrix) > matrix.shape[1] else matrix
-    x = x / x.norm().clamp_min(TINY)
+def orthogonal(matrices: Tensor) -> Tensor:
+    """Nearly U Vᵀ of each matrix's U S Vᵀ: all singular values pushed to between 0.7 and 1.2. (N, O, I) → (N, O, I).
+
+    Together, since one small product leaves cores idle: six blocks of 256 take 28 ms so and 70 ms one by one (bf16, two
+    cores with AMX).
+    """
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT.contiguous() if tall else matrices
+    x = x / torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True).clamp_min(TINY)
     for _ in range(ROUNDS):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=B, alpha=C), x, beta=A)
-    return x.T if len(matrix) > matrix.shape[1] else x
+        gram = torch.bmm(x, x.mT)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=B, alpha=C), x, beta=A)
+    return x.mT if tall else x
