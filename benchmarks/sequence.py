@@ -256,10 +256,10 @@ class Length:
 
 
 def our_sampling(count: int) -> Step:
-    from danqing.compute import device, seed
+    from danqing.compute import seed
     from danqing.techniques import decoding
 
-    model = device.choose().frozen(our_model())
+    model = our_model().eval().requires_grad_(False)
     model.quick = True  # as the arts do
     number = 0
 
