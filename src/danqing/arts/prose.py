@@ -10,6 +10,7 @@ story is asked for as an ending.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from danqing.arts.verse import tell
 from danqing.artwork.literature import Writing, is_han, language_of
 from danqing.artwork.request import Step
 from danqing.encode.cast import ROLES, Cast, Others
+from danqing.encode.english import UNSTRESSED
 from danqing.encode.forms import FreeVerse
 from danqing.encode.script import to_simplified
 from danqing.encode.text import Controls
@@ -38,7 +40,11 @@ REPETITION = 0.5  # what a token that stands there already loses of its logit: i
 KEYWORDS = 5
 COMPANY, COMPANIONS = 3, 4  # people in a story where the plot has fewer; how many of the likeliest they are drawn from
 ROUNDS, METERED = 6, 500  # batches of poems in a form at most; tokens of one
-TOPIC_WORTH, FAULT_COST = 0.5, 0.2  # what a candidate's likelihood is worth against its topic and the judge's doubts
+# In forms of English verse words say something once: what one that stands there loses, but for the small words. With
+# REPETITION alone the likeliest sonnets said "I see the body" line after line.
+METERED_REPETITION = 2.0
+# What a candidate's likelihood is worth against its topic, the judge's doubts and words that come again.
+TOPIC_WORTH, FAULT_COST, AGAIN_COST = 0.5, 0.2, 0.1
 # Of a sentence: likelier than LIKELY is no better; a share of words that stood in the last RECENT characters already, a
 # speaker who goes on speaking, a sentence that was cut off cost so much.
 LIKELY, RECENT, STALE_COST, CUT_COST = -1.6, 400, 1.5, 1.0
@@ -106,7 +112,9 @@ def metered(desk: Desk) -> list[Writing]:
     v, words = writer.vocabulary, keywords(desk, writer, "en")
     rule = meter.Meter(meter.form(request.kind), v, (request.acrostic or "").strip())
     before = writer.before(Controls("verse", start="opening", topics=words), f"{_title(request.topic)}\n")
-    sampling = _sampling(desk, "en", writer)
+    small = frozenset(v.encode(" " + " ".join(sorted(UNSTRESSED))))
+    plain = _sampling(desk, "en", writer)
+    sampling = replace(plain, repetition=METERED_REPETITION, free=plain.free | small)
     generator, known = seeds.generator(desk.seed, stream=1), writers.origins(desk.catalog)
     found: dict[tuple[str, ...], float] = {}
     for number in range(ROUNDS + request.count):
@@ -117,7 +125,8 @@ def metered(desk: Desk) -> list[Writing]:
             rows = tuple(row.strip() for row in text.split("\n"))
             faults = len(english.judge(rows, form=request.kind).broken)
             if one.finished and not any(known is not None and known.has_verse(row) for row in rows):
-                found[rows] = one.likelihood + TOPIC_WORTH * _present(text, words) - FAULT_COST * faults
+                worth = TOPIC_WORTH * _present(text, words) - FAULT_COST * faults - AGAIN_COST * _again(text)
+                found[rows] = one.likelihood + worth
         if len(found) >= max(WAYS, 2 * request.count):
             break
     chosen = sorted(found, key=lambda rows: -found[rows])[: request.count]
@@ -379,6 +388,12 @@ def _present(text: str, words: Sequence[str]) -> float:
     """Share of the words that stand in the text."""
     low = text.lower()
     return sum(word in low for word in words) / max(1, len(words))
+
+
+def _again(text: str) -> int:
+    """How many words stand another time, the small ones aside."""
+    said = Counter(word for word in re.findall(r"[a-z']+", text.lower()) if word not in UNSTRESSED)
+    return sum(count - 1 for count in said.values())
 
 
 class _Enough:
