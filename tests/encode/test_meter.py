@@ -69,6 +69,14 @@ def test_rhymes_are_heard_and_not_seen():
     assert english.rhyme_key("--") == ""
 
 
+def test_words_that_sound_the_same_are_no_rhyme():
+    for one, other in (("sea", "see"), ("rain", "reign"), ("known", "unknown"), ("whole", "hole"), ("cell", "sell"),
+                       ("night", "Knight"), ("I", "eye"), ("two", "TWO")):  # fmt: skip
+        assert english.onset(one) == english.onset(other), (one, other)
+    for one, other in (("air", "lair"), ("sea", "three"), ("queen", "seen"), ("weary", "dreary"), ("white", "quite")):
+        assert english.onset(one) != english.onset(other), (one, other)
+
+
 @pytest.mark.parametrize("name", [n for n, f in meter.FORMS.items() if f.lines[0].syllables])
 def test_english_forms_are_always_kept_and_never_stuck(name):
     rng = np.random.default_rng(1)
@@ -86,7 +94,7 @@ def test_english_forms_are_always_kept_and_never_stuck(name):
                 ends.setdefault(wanted.rhyme, []).append(english.words(line)[-1])
         for words in ends.values():
             assert len({english.rhyme_key(word) for word in words}) == 1
-            assert len(set(words)) == len(words)
+            assert len({english.onset(word) for word in words}) == len(words)
         assert meter.faults(lines, form) == ()
         assert judge.judge(lines, form=name).broken == ()
     assert (("\n\n") in roll(keeper, rng)) == any(line.gap for line in form.lines)

@@ -295,6 +295,38 @@ def rhyme_key(word: str) -> str:
     return exceptions().get(last) or _BY_WORD.get(last) or spelled_key(last)
 
 
+_ONSETS = tuple(
+    (re.compile(spelling), sound)
+    for spelling, sound in (
+        ("kn$", "n"), ("gn$", "n"), ("wr$", "r"), ("wh$", "w"), ("gh$", "g"), ("ph$", "f"), ("sch$", "sk"),
+        (r"(?<!s)c(?=$|[lr])", "k"), (r"(.)\1", r"\1"),
+    )
+)  # fmt: skip
+
+
+@functools.lru_cache(maxsize=20_000)
+def onset(word: str) -> str:
+    """The consonants before the vowel that a word rhymes from, as they sound: "s" of sea and of see, "" of air.
+
+    Two words that rhyme and have the same onset are one to the ear: known and unknown, rain and reign.
+    """
+    text = word.lower().replace("qu", "kw")
+    text = text[:-1] if re.search(r"[aeiouy][^aeiouy]+e$", text) else text
+    vowels = list(re.finditer(r"(?<!^)[aeiouy]+|^[aeiou]+", text))
+    if not vowels:
+        return text
+    at = len(vowels) - 2 if "-" in rhyme_key(word) and len(vowels) > 1 else len(vowels) - 1
+    found = text[vowels[at - 1].end() if at else 0 : vowels[at].start()]
+    first = text[vowels[at].start()]
+    if found.endswith("c") and first in "eiy":
+        found = found[:-1] + "s"
+    if found.endswith("wh") and first == "o":
+        found = found[:-2] + "h"  # who, whole
+    for spelling, sound in _ONSETS:
+        found = spelling.sub(sound, found)
+    return found
+
+
 @functools.lru_cache(maxsize=20_000)
 def spelled_key(word: str) -> str:
     """The key by spelling alone."""

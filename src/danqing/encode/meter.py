@@ -27,7 +27,7 @@ from danqing.errors import BadRequest, UnknownName
 
 Mask = NDArray[np.bool_]
 _MIDDLE, _FINAL, _LAST = ",;:", ",.;:!?", ".!?"  # marks inside a line, at its end, at the end of the poem
-_ENOUGH = 3  # words of one syllable that a rhyme must have, beyond those it needs
+_ENOUGH = 3  # words of one syllable, told apart by ear, that a rhyme must have, beyond those it needs
 _RHYMES = 20  # rhymes that have to be open where pieces are read as the words they are (_Trie.sincere)
 
 
@@ -293,9 +293,10 @@ class Meter:
         self._order = [np.array(trie.order) for trie in self._tries]
         short = self.lexicon.syllables == 1
         plain = short & (self.lexicon.inside.within < 0)
-        open_ = sum(int((m & plain).sum()) >= 2 + _ENOUGH for m in self.lexicon.keys.values())
+        open_ = sum(self._sounds(m & plain) >= 2 + _ENOUGH for m in self.lexicon.keys.values())
         self._sincere = open_ >= _RHYMES  # a vocabulary of hardly more than letters has too few
-        self._short = {k: int((m & (plain if self._sincere else short)).sum()) for k, m in self.lexicon.keys.items()}
+        fit = plain if self._sincere else short
+        self._short = {k: self._sounds(m & fit) for k, m in self.lexicon.keys.items()}
         self._sums: dict[tuple[object, ...], NDArray[np.int64]] = {}
         self.notes: tuple[str, ...] = ()
         opening = self.lexicon.stands[2] | np.bool_(not form.lines[0].iambic)
@@ -455,4 +456,15 @@ class Meter:
         keys = dict(state.keys)
         if letter not in keys:
             keys[letter] = next(k for k, m in self.lexicon.keys.items() if m[word])
-        return state._replace(keys=tuple(sorted(keys.items())), used=state.used | {word})
+        alike = self._alike(word, keys[letter])
+        return state._replace(keys=tuple(sorted(keys.items())), used=state.used | alike)
+
+    def _sounds(self, words: NDArray[np.bool_]) -> int:
+        """How many of the words of one rhyme the ear tells apart."""
+        return len({english.onset(self.lexicon.words[n]) for n in np.flatnonzero(words)})
+
+    def _alike(self, word: int, key: str) -> frozenset[int]:
+        """The word and those that the ear does not tell from it where they rhyme: sea and see."""
+        words = self.lexicon.words
+        own = english.onset(words[word])
+        return frozenset(n for n in np.flatnonzero(self.lexicon.keys[key]).tolist() if english.onset(words[n]) == own)
