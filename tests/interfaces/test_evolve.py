@@ -164,6 +164,15 @@ def test_three_rounds_by_the_page(client: TestClient, home: Path):
     assert client.get("/api/evolve").json()["sessions"][0]["rounds"] == 3
 
 
+def test_a_round_that_is_being_made_is_not_made_twice(client: TestClient, home: Path):
+    session = client.post("/api/evolve", json={"art": "compose", "candidates": 3}).json()
+    assert client.get(f"/api/evolve/{session['id']}").json()["job"] == session["job"]
+    assert client.post(f"/api/evolve/{session['id']}/make").json()["job"] == session["job"]
+    app_queue(client).cancel(session["job"])
+    assert client.get(f"/api/evolve/{session['id']}").json()["job"] is None
+    assert client.post(f"/api/evolve/{session['id']}/make").json()["job"] not in (None, session["job"])
+
+
 def test_taste_is_told_exported_forgotten_and_taken_back_by_the_page(client: TestClient, home: Path):
     session = client.post("/api/evolve", json={"art": "compose", "candidates": 3}).json()
     _make(client, home, session)

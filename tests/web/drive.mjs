@@ -303,6 +303,84 @@ const scenarios = {
     return {};
   },
 
+  async "rounds-go-where-a-person-points"() {
+    const page = await opened();
+    await room(page, "evolve");
+    await page.locator(".begin button", { hasText: "Explore" }).click();
+    await page.locator(".begin select").waitFor();
+    await page.locator(".begin button.main").click();
+    await page.locator("h1", { hasText: "Round 1" }).waitFor();
+    await page.reload(); // in the middle of the making
+    const cards = page.locator(".card");
+    const of = (place, name) => cards.nth(place).getByRole("button", { name, exact: true });
+    const marks = (name) => page.locator(".marks button[aria-pressed=true]", { hasText: name }).count();
+    const next = page.getByRole("button", { name: /^Next round/ });
+    const pictures = () => eventually(async () => assert.equal(await page.locator(".card img").count(), 6));
+    await pictures();
+    assert.equal(await page.getByRole("button", { name: "Make the rest of this round" }).count(), 0);
+    const id = await page.evaluate(() => sessionStorage.getItem("danqing.evolve"));
+    const told = () => api(page, `/api/evolve/${id}`);
+    const { jobs } = await api(page, "/api/jobs");
+    assert.equal(jobs.filter((job) => job.request.session === id).length, 1, "a refresh makes nothing twice");
+
+    // Round 1: by keys one is liked, by the mouse another; a third is not. A refresh keeps what was said.
+    await page.keyboard.press("1");
+    await cards.nth(3).locator(".show").click();
+    await of(4, "Not this").click();
+    await page.keyboard.press("Shift+Digit6");
+    await eventually(async () => assert.deepEqual([await marks("Like"), await marks("Not this")], [2, 2]));
+    await page.keyboard.press("Shift+Digit6"); // and taken back
+    await eventually(async () => assert.equal(await marks("Not this"), 1));
+    await page.reload();
+    await pictures();
+    await eventually(async () => assert.deepEqual([await marks("Like"), await marks("Not this")], [2, 1]));
+    await cards.nth(0).locator(".marks button.icon").click();
+    await page.locator("dialog[open] img.large").waitFor();
+    await page.keyboard.press("Escape");
+    await page.locator("dialog[open]").waitFor({ state: "detached" });
+    await next.click();
+    await page.locator("h1", { hasText: "Round 2" }).waitFor();
+    await eventually(async () => assert.ok(await page.locator("h1").evaluate((one) => one.getBoundingClientRect().top > 0), "the round is seen from its beginning"));
+    await pictures();
+    const verdicts = (await told()).candidates.filter((one) => one.round === 1).map((one) => one.verdict);
+    assert.deepEqual(verdicts, ["liked", "passed", "passed", "liked", "disliked", "passed"]);
+    assert.equal(await marks(/./), 0, "nothing is said of the new round yet");
+
+    // Round 2: between the second and the fifth, nearer to the fifth. A work of round 3 stands there.
+    await page.getByRole("button", { name: "Lean between two" }).click();
+    await cards.nth(1).locator(".show").click();
+    await cards.nth(4).locator(".show").click();
+    const line = page.locator(".lean input");
+    await line.focus();
+    for (let times = 0; times < 4; times++) await page.keyboard.press("ArrowRight");
+    await page.locator(".lean", { hasText: "leaning to 5" }).waitFor();
+    const second = (await told()).candidates.filter((one) => one.round === 2).map((one) => one.number);
+    const asked = page.waitForRequest((request) => request.url().endsWith("/choices"));
+    await next.click();
+    const [between] = (await asked).postDataJSON().between;
+    assert.deepEqual([between.one, between.other], [second[1], second[4]]);
+    assert.ok(Math.abs(between.share - 0.3) < 1e-6);
+    await page.locator("h1", { hasText: "Round 3" }).waitFor();
+    await pictures();
+    const third = (await told()).candidates.filter((one) => one.round === 3);
+    assert.ok(third.some((one) => one.parents.toSorted().join() === [second[1], second[4]].toSorted().join()));
+
+    // Round 3: only one. Then the session is left, and gone on with.
+    await of(2, "Only this one").click();
+    await eventually(async () => assert.deepEqual([await marks("Like"), await marks("Not this")], [1, 0]));
+    await next.click();
+    await page.locator("h1", { hasText: "Round 4" }).waitFor();
+    await pictures();
+    assert.equal((await told()).candidates.filter((one) => one.round === 3 && one.verdict === "liked").length, 1);
+    assert.ok((await told()).taste.choices > 0);
+    await page.getByRole("button", { name: "Something else" }).click();
+    await page.locator(".past button").first().click();
+    await page.locator("h1", { hasText: "Round 4" }).waitFor();
+    await page.locator("summary", { hasText: "Earlier rounds" }).click();
+    await eventually(async () => assert.equal(await page.locator(".small-grid img").count(), 18));
+    return { choices: (await told()).taste.choices };
+  },
+
   async "the-gallery-shows-what-the-terminal-makes"() {
     const page = await opened();
     await room(page, "gallery");

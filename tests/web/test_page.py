@@ -42,6 +42,7 @@ def drive(browser: str, address: str, scenario: str, **environment: str) -> dict
         "every-room-opens-at-phone-width",
         "the-api-is-described-and-what-it-prints-can-be-run",
         "what-goes-wrong-is-told-in-chinese-with-the-english-beneath",
+        "rounds-go-where-a-person-points",
     ],
 )
 def test_a_person_finds_that(scenario: str, browser: str, address: str) -> None:

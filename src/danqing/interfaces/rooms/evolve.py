@@ -82,7 +82,7 @@ def one(name: str, here: Here) -> dict[str, Any]:
     """A session with all its rounds."""
     from danqing.sessions import rounds
 
-    return _as_dict(rounds.resume(here.home, name), None)
+    return _as_dict(rounds.resume(here.home, name), _under_way(name, here))
 
 
 @router.post("/evolve/{name}/choices")
@@ -103,7 +103,7 @@ def make(name: str, here: Here) -> dict[str, Any]:
     from danqing.sessions import rounds
 
     session = rounds.resume(here.home, name)
-    return _as_dict(session, _start(session, here))
+    return _as_dict(session, _under_way(session.id, here) or _start(session, here))
 
 
 @router.get("/taste")
@@ -165,6 +165,12 @@ def _start(session: Session, here: Studio) -> str:
     job = here.queue.add("evolve", {"session": session.id}, title=title, lane="long", keep=True)
     here.wake()
     return job.id
+
+
+def _under_way(name: str, here: Studio) -> str | None:
+    """The job that makes a session's round now, or waits to."""
+    jobs = here.queue.jobs(100, states=("queued", "running"))
+    return next((job.id for job in jobs if job.verb == "evolve" and job.request.get("session") == name), None)
 
 
 def _waiting(session: Session) -> bool:
