@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import re
+import socket
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +25,8 @@ from danqing.artwork.artwork import Artwork
 from danqing.artwork.image import Picture
 from danqing.artwork.literature import Writing
 from danqing.artwork.provenance import Provenance
-from danqing.errors import BadRequest, WriteFailed
-from danqing.interfaces import _uploads, api
+from danqing.errors import BadRequest, InvalidMedia, WriteFailed
+from danqing.interfaces import _isolated, _uploads, api
 from danqing.interfaces._desk import Wish
 from danqing.interfaces.rooms import Refused, Studio
 from danqing.interfaces.rooms import works as works_room
@@ -359,6 +363,30 @@ def test_a_picture_that_would_fill_the_memory_is_refused(client):
     out = io.BytesIO()
     Image.new("1", (30_000, 30_000)).save(out, "PNG")  # 900 megapixels in 100 kB
     assert "megapixels" in refused(client.post("/api/uploads", files={"file": ("bomb.png", out.getvalue())}), 400)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a task is forked where there is fork")
+def test_what_looks_at_files_at_once_refuses_what_one_that_is_started_refuses(tmp_path):
+    good, bad, endless = tmp_path / "good.png", tmp_path / "bad.png", tmp_path / "endless.png"
+    good.write_bytes(png())
+    bad.write_bytes(png()[:60])
+    os.mkfifo(endless)
+
+    def told(path: Path) -> Any:
+        try:
+            return _isolated._run(["inspect", str(path), str(path.with_suffix(".webp"))], path.name, 2)
+        except InvalidMedia as error:
+            return str(error)
+
+    started = told(good), told(bad)
+    with _isolated.at_hand():
+        assert _isolated._parent is not None
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(told, [good, bad] * 8)) == [*started] * 8
+        assert "takes more than 2 s" in told(endless)
+        _isolated._parent.shutdown(socket.SHUT_RDWR)  # as if it had fallen
+        assert (told(good), told(bad)) == started
+    assert _isolated._parent is None
 
 
 def test_a_file_is_bounded_while_it_comes(client, app, monkeypatch):

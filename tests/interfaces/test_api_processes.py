@@ -59,6 +59,10 @@ class Server:
 
     def workers(self) -> list[int]:
         """The processes of its workers."""
+        return [pid for pid in self.children() if b"_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+    def children(self) -> list[int]:
+        """All processes that it has started: its workers, and the one that looks at files."""
         found = []
         for path in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError, IndexError, ValueError):
@@ -111,10 +115,10 @@ def test_a_studio_killed_in_the_middle_goes_on_where_it_was(studio, tmp_path):
     first = studio()
     long, waiting = first.ask("/api/jobs", STORY), first.ask("/api/jobs", COUPLET)
     until(lambda: first.ask(f"/api/jobs/{long['id']}")["done"] >= 1)
-    workers = first.workers()
-    assert len(workers) == 2
+    children = first.children()
+    assert (len(first.workers()), len(children)) == (2, 3)
     first.end(signal.SIGKILL)
-    until(lambda: all(gone(worker) for worker in workers))  # they end with it
+    until(lambda: all(gone(child) for child in children))  # they end with it
     assert Queue(tmp_path / "home").get(long["id"]).state == "running"
     second = studio()
     found = {

@@ -2,6 +2,7 @@
 // finds it prints as one JSON object; a check that fails ends it with an error. Run by test_page.py.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
@@ -46,6 +47,52 @@ async function emptied() {
   const ask = (path, options) => fetch(new URL(path, base), options).then((answer) => answer.json());
   const left = (await ask("api/jobs")).jobs.filter((job) => !job.ended);
   for (const { id } of left) await ask(`api/jobs/${id}/cancel`, { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" });
+}
+
+const sheet = (page) => page.locator(".easel canvas");
+
+/** A place of the sheet, in sides of it, as a place of the page. */
+async function onSheet(page, [x, y]) {
+  const box = await sheet(page).boundingBox();
+  return [box.x + x * box.width, box.y + y * box.height];
+}
+
+async function stroke(page, from, to) {
+  await page.mouse.move(...(await onSheet(page, from)));
+  await page.mouse.down();
+  await page.mouse.move(...(await onSheet(page, to)), { steps: 6 });
+  await page.mouse.up();
+}
+
+/** The colours that are seen at places of the sheet. */
+const seen = (page, ...places) =>
+  sheet(page).evaluate(
+    (canvas, all) =>
+      new Promise((done) =>
+        requestAnimationFrame(() =>
+          requestAnimationFrame(() => done(all.map(([x, y]) => canvas.getContext("2d").getImageData(x * canvas.width, y * canvas.height, 1, 1).data.slice(0, 3).join()))),
+        ),
+      ),
+    places,
+  );
+
+/** What a downloaded picture is: its size, and its colours at some places. */
+async function pictured(page, button, ...places) {
+  const coming = page.waitForEvent("download");
+  await button.click();
+  const download = await coming;
+  const body = readFileSync(await download.path());
+  const told = await page.evaluate(
+    async ([base64, all]) => {
+      const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(base64), (one) => one.charCodeAt(0))]));
+      const canvas = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
+      canvas.drawImage(bitmap, 0, 0);
+      const at = all.map(([x, y]) => canvas.getImageData(x * bitmap.width, y * bitmap.height, 1, 1).data.slice(0, 3).join());
+      return { size: [bitmap.width, bitmap.height], at };
+    },
+    [body.toString("base64"), places],
+  );
+  return { ...told, name: download.suggestedFilename(), body };
 }
 
 /** A poem is the quickest work to ask for. */
@@ -379,6 +426,138 @@ const scenarios = {
     await page.locator("summary", { hasText: "Earlier rounds" }).click();
     await eventually(async () => assert.equal(await page.locator(".small-grid img").count(), 18));
     return { choices: (await told()).taste.choices };
+  },
+
+  async "a-mask-is-painted-taken-back-saved-and-brought-again"() {
+    const page = await opened();
+    await room(page, "canvas");
+    await sheet(page).waitFor();
+    const [WHITE, BLACK, PAPER] = ["255,255,255", "0,0,0", "255,255,255"];
+    const save = page.getByRole("button", { name: "Save the mask (PNG)" });
+    const [left, middle, right] = [[0.25, 0.5], [0.5, 0.5], [0.75, 0.5]];
+    await page.getByRole("button", { name: "Mask", exact: true }).click();
+    await page.getByRole("button", { name: "Restyle with this mask" }).click();
+    await page.getByText("Put the photo beneath first").waitFor();
+    await stroke(page, [0.2, 0.5], [0.8, 0.5]);
+    await eventually(async () => assert.ok((await seen(page, left, middle, right)).every((colour) => colour !== PAPER)));
+    await page.keyboard.press("e");
+    await stroke(page, [0.45, 0.5], [0.55, 0.5]);
+    await eventually(async () => assert.equal((await seen(page, middle))[0], PAPER));
+    const first = await pictured(page, save, left, middle, right, [0.5, 0.1]);
+    assert.deepEqual([first.name, first.size, first.at], ["danqing-mask.png", [960, 640], [WHITE, BLACK, WHITE, BLACK]]);
+    await page.getByRole("button", { name: "Undo", exact: true }).click();
+    assert.deepEqual((await pictured(page, save, middle)).at, [WHITE]);
+    await page.keyboard.press("Control+y");
+    assert.ok((await pictured(page, save)).body.equals(first.body), "redone, it is the same to the byte");
+    await page.getByRole("button", { name: "Turn round" }).click();
+    assert.deepEqual((await pictured(page, save, left, middle, right, [0.5, 0.1])).at, [BLACK, WHITE, BLACK, WHITE]);
+    await page.keyboard.press("Delete");
+    await page.getByText("Mask: cleared.").waitFor();
+    assert.deepEqual((await pictured(page, save, left, middle)).at, [BLACK, BLACK]);
+    await page.locator("section > input[type=file]").setInputFiles({ name: "mask.png", mimeType: "image/png", buffer: first.body });
+    await eventually(async () => assert.notEqual((await seen(page, left))[0], PAPER));
+    assert.ok((await pictured(page, save)).body.equals(first.body), "brought again, it is the same to the byte");
+
+    // With a photo beneath, the mask is as large as the photo, and Create takes both.
+    await page.locator("summary", { hasText: "Photo, files and sheet" }).click();
+    await page.locator(".files input[type=file]").setInputFiles(join(web, "..", "docs", "images", "photo.jpg"));
+    await page.locator(".files .slide").waitFor();
+    const photo = await page.evaluate(async () => {
+      const bitmap = await createImageBitmap(await (await fetch(document.querySelector(".files img").src.replace(/\/preview.*/, ""))).blob());
+      return [bitmap.width, bitmap.height];
+    });
+    await eventually(async () => assert.deepEqual((await pictured(page, save)).size, photo));
+    assert.deepEqual((await pictured(page, save, left, middle)).at, [WHITE, BLACK], "the mask has kept its place on the new sheet");
+    await page.getByRole("button", { name: "Restyle with this mask" }).click();
+    await page.locator("[data-field=photo] .name", { hasText: "photo.jpg" }).waitFor();
+    await page.locator("[data-field=masks]").getByText("mask.png").waitFor({ state: "attached" });
+    return { photo };
+  },
+
+  async "two-fingers-move-the-sheet-and-one-draws"() {
+    const page = await opened({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+    await room(page, "canvas");
+    await sheet(page).waitFor();
+    await sheet(page).scrollIntoViewIfNeeded();
+    const cdp = await page.context().newCDPSession(page);
+    const frame = await page.locator(".easel").boundingBox();
+    const at = ([x, y], id) => ({ x: frame.x + x * frame.width, y: frame.y + y * frame.height, id });
+    const touch = (type, ...points) => cdp.send("Input.dispatchTouchEvent", { type, touchPoints: points.map((point, id) => at(point, id)) });
+    const shown = async () => {
+      const box = await sheet(page).boundingBox();
+      return [box.width / frame.width, (frame.x - box.x) / frame.width, (frame.y - box.y) / frame.height].map((n) => Math.round(n * 100) / 100);
+    };
+    const [RED, PAPER] = ["194,59,34", "255,255,255"];
+    await page.locator('.swatch[aria-label="cinnabar"]').tap();
+    const undo = page.getByRole("button", { name: "Undo", exact: true });
+
+    // One finger draws.
+    await touch("touchStart", [0.2, 0.3]);
+    for (const x of [0.4, 0.6, 0.8]) await touch("touchMove", [x, 0.3]);
+    await touch("touchEnd");
+    await eventually(async () => assert.deepEqual(await seen(page, [0.5, 0.3], [0.5, 0.7]), [RED, PAPER]));
+
+    // Two bring the sheet nearer, about what is between them, and leave no stroke.
+    await touch("touchStart", [0.45, 0.7]);
+    await touch("touchStart", [0.45, 0.7], [0.55, 0.7]);
+    for (const apart of [0.06, 0.08, 0.1]) await touch("touchMove", [0.5 - apart, 0.7], [0.5 + apart, 0.7]);
+    await touch("touchEnd");
+    await eventually(async () => assert.deepEqual(await shown(), [2, 0.5, 0.7]));
+    assert.deepEqual(await seen(page, [0.5, 0.7], [0.45, 0.7]), [PAPER, PAPER]);
+    assert.equal(await page.evaluate(() => visualViewport.scale), 1, "the sheet comes nearer, not the page");
+
+    // Two that go together move it, as far as its edge.
+    await touch("touchStart", [0.4, 0.5], [0.6, 0.5]);
+    await touch("touchMove", [0.6, 0.7], [0.8, 0.7]);
+    await touch("touchEnd");
+    await eventually(async () => assert.deepEqual(await shown(), [2, 0.3, 0.5]));
+
+    // What is drawn now lies where the finger is: the middle of what is seen is (0.4, 0.5) of the sheet.
+    await touch("touchStart", [0.5, 0.5]);
+    await touch("touchMove", [0.52, 0.5]);
+    await touch("touchEnd");
+    await eventually(async () => assert.deepEqual(await seen(page, [0.4, 0.5]), [RED]));
+    await page.getByRole("button", { name: /^The whole sheet/ }).tap();
+    await eventually(async () => assert.deepEqual(await shown(), [1, 0, 0]));
+    await undo.tap();
+    await eventually(async () => assert.deepEqual(await seen(page, [0.4, 0.5], [0.5, 0.3]), [PAPER, RED]));
+    await undo.tap();
+    await eventually(async () => assert.deepEqual(await seen(page, [0.5, 0.3]), [PAPER]));
+    assert.ok(await undo.isDisabled(), "two strokes were two steps");
+    return {};
+  },
+
+  async "the-preview-follows-the-stroke"() {
+    const page = await opened();
+    await room(page, "canvas");
+    await sheet(page).waitFor();
+    await page.evaluate(() => {
+      window.shown = [];
+      addEventListener("pointerup", () => (window.lifted = performance.now()), true);
+      const look = (event) => event.target.matches(".draft img") && window.shown.push(Math.round(performance.now() - window.lifted));
+      document.addEventListener("load", look, true);
+    });
+    const jobs = async () => (await api(page, "/api/jobs")).jobs.filter((job) => job.verb === "look");
+    const before = (await jobs()).length;
+    const swatches = page.locator(".paints .swatch");
+    for (let times = 0; times < 9; times++) {
+      await swatches.nth(times).click();
+      await stroke(page, [0.1, 0.06 + times * 0.1], [0.9, 0.1 + times * 0.1]);
+      await page.waitForFunction((n) => window.shown.length > n, times);
+    }
+    const [first, ...after] = await page.evaluate(() => window.shown);
+    const pictures = await page.locator(".draft img").evaluate((image) => [image.naturalWidth, image.naturalHeight]);
+    // Where it is switched off nothing is asked for; once it is on again, what was drawn meanwhile shows.
+    const asked = [];
+    page.on("request", (request) => request.method() === "POST" && asked.push(new URL(request.url()).pathname));
+    await page.locator(".live input").uncheck();
+    await stroke(page, [0.5, 0.1], [0.5, 0.9]);
+    await page.locator(".live input").check();
+    await page.waitForFunction((n) => window.shown.length > n, 9);
+    assert.deepEqual(asked, ["/api/uploads", "/api/jobs"]);
+    await eventually(async () => assert.equal((await jobs()).length, before, "previews do not fill the list of jobs"));
+    assert.equal((await api(page, "/api/works")).works.filter((work) => work.verb === "sketch").length, 0, "a preview is no work");
+    return { first, after, median: after.toSorted((a, b) => a - b)[after.length >> 1], pictures };
   },
 
   async "the-gallery-shows-what-the-terminal-makes"() {

@@ -31,6 +31,21 @@ test("a stroke's box holds all it touches and never leaves the drawing", () => {
   assert.equal(geometry.touched({ x: -50, y: 5, size: 4 }, { x: -40, y: 5, size: 4 }, 100, 60), null);
 });
 
+test("two fingers keep what is under them under them, and the sheet never leaves its frame", () => {
+  const at = (view, p) => ({ x: view.x + p.x * view.scale, y: view.y + p.y * view.scale });
+  const near = (a, b) => assert.ok(Math.hypot(a.x - b.x, a.y - b.y) < 1e-9, `${JSON.stringify(a)} ${JSON.stringify(b)}`);
+  const [a, b] = [{ x: 0.4, y: 0.4 }, { x: 0.6, y: 0.6 }];
+  const view = geometry.pinched(geometry.WHOLE, [a, b], [{ x: 0.3, y: 0.4 }, { x: 0.7, y: 0.8 }]);
+  assert.ok(Math.abs(view.scale - 2) < 1e-9);
+  near(at(view, { x: 0.5, y: 0.5 }), { x: 0.5, y: 0.6 });
+  const panned = geometry.pinched(view, [a, b], [{ x: 0.5, y: 0.4 }, { x: 0.7, y: 0.6 }]);
+  assert.equal(panned.scale, view.scale);
+  near(at(panned, { x: 0.5, y: 0.5 }), { x: 0.6, y: 0.6 });
+  assert.deepEqual(geometry.moved(view, a, a, 0.01), { scale: 1, x: 0, y: 0 });
+  const corner = geometry.moved(view, { x: 0, y: 0 }, { x: 9, y: -9 }, 100);
+  assert.deepEqual(corner, { scale: 8, x: 0, y: -7 });
+});
+
 test("brush sizes go up and down again without sticking", () => {
   for (let size = 1; size < 160; size = geometry.resized(size, true)) assert.ok(geometry.resized(size, true) > size);
   for (let size = 160; size > 1; size = geometry.resized(size, false)) assert.ok(geometry.resized(size, false) < size);

@@ -43,6 +43,8 @@ def drive(browser: str, address: str, scenario: str, **environment: str) -> dict
         "the-api-is-described-and-what-it-prints-can-be-run",
         "what-goes-wrong-is-told-in-chinese-with-the-english-beneath",
         "rounds-go-where-a-person-points",
+        "a-mask-is-painted-taken-back-saved-and-brought-again",
+        "two-fingers-move-the-sheet-and-one-draws",
     ],
 )
 def test_a_person_finds_that(scenario: str, browser: str, address: str) -> None:
@@ -61,6 +63,13 @@ def test_the_page_loads_little_and_is_ready_soon(browser: str, address: str) -> 
     # Many times what an idle machine takes (docs/guide/studio.md), so that a busy one does not fail it.
     assert found["interactive"] < 3000
     assert found["shown"] < 8000
+
+
+def test_the_preview_follows_the_stroke(browser: str, address: str) -> None:
+    found = drive(browser, address, "the-preview-follows-the-stroke")
+    assert found["pictures"] == [384, 256]
+    assert len(found["after"]) == 8
+    assert found["median"] < 5000  # ms; what it is on a machine that does little else: docs/guide/studio.md
 
 
 def test_the_built_page_asks_nobody_else_for_anything() -> None:

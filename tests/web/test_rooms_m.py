@@ -37,7 +37,7 @@ def test_drawing_and_undo_and_pattern_filling_do_what_they_say(tmp_path: Path) -
     environment = {**os.environ, "MODULES": str(tmp_path)}
     done = subprocess.run([node, "--test", str(tests)], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    assert "# pass 19" in done.stdout
+    assert "# pass 20" in done.stdout
 
 
 @pytest.mark.parametrize(

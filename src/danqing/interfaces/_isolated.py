@@ -3,17 +3,25 @@
 The process has a bound of memory and of time and no way out of the machine, so a picture that is made to fill a
 decoder's memory, or a score that is made to take for ever, costs one refusal. The server never decodes anything
 itself, and stays quick while a score becomes sound.
+
+To start Python and read its libraries takes longer than to look at a picture. So while a studio is open, a process that
+has read them waits and is forked for each task; where there is no fork, each task is started anew.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +30,7 @@ from danqing.errors import DanqingError, InvalidMedia, Unavailable
 MEMORY_BYTES = 5 * 2**30  # address space: 64 megapixels at 50 bytes each, and the libraries
 MAX_PIXELS = 64_000_000
 INSPECT_S, ENCODE_S = 60, 180
+FORK_S = 30.0
 PREVIEW_SIDE = 512  # px
 MOST_ENTRIES, MOST_UNPACKED = 20_000, 2 * 2**30  # of a collection
 COLLECTED = (
@@ -49,17 +58,49 @@ def encode(path: Path, media: str, output: Path) -> None:
     _run(["encode", str(path), media, str(output)], path.name, ENCODE_S)
 
 
+@contextlib.contextmanager
+def at_hand() -> Iterator[None]:
+    """Within it, a task begins at once."""
+    global _parent
+    if not hasattr(os, "fork"):
+        yield
+        return
+    mine, theirs = socket.socketpair()
+    with mine:
+        with theirs:
+            command = [sys.executable, "-m", "danqing.interfaces._isolated", "wait", str(theirs.fileno())]
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_alone(),
+                pass_fds=[theirs.fileno()], start_new_session=True,
+            )  # fmt: skip
+        mine.settimeout(FORK_S)
+        _parent = mine
+        try:
+            yield
+        finally:
+            _parent = None
+            with contextlib.suppress(OSError):  # it has fallen
+                mine.shutdown(socket.SHUT_RDWR)
+            process.wait()
+
+
+_parent: socket.socket | None = None  # of the process that is forked
+_turn = threading.Lock()
+
+
+def _alone() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
 def _run(asked: Sequence[str], name: str, limit_s: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "danqing.interfaces._isolated", *asked]
     try:
-        ended = subprocess.run(
-            command, capture_output=True, timeout=limit_s, stdin=subprocess.DEVNULL, check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
+        answer = _forked(asked, limit_s)
+        if answer is None:
+            answer = _started(asked, limit_s)
+    except TimeoutError:
         raise InvalidMedia(f"{name} takes more than {limit_s} s to read; it is too large or damaged") from None
     try:
-        told: dict[str, Any] = json.loads(ended.stdout.decode("utf-8").splitlines()[-1])
+        told: dict[str, Any] = json.loads(answer.decode("utf-8").splitlines()[-1])
     except (ValueError, IndexError):
         raise InvalidMedia(
             f"{name} cannot be read within {MEMORY_BYTES // 2**30} GiB; it is damaged or too large"
@@ -71,6 +112,41 @@ def _run(asked: Sequence[str], name: str, limit_s: int) -> dict[str, Any]:
         if kind is errors.UnknownName or not issubclass(kind, DanqingError):
             kind = InvalidMedia
         raise kind(str(told["error"]))
+    return told
+
+
+def _started(asked: Sequence[str], limit_s: int) -> bytes:
+    """What a process that is started for the task says; raises TimeoutError."""
+    command = [sys.executable, "-m", "danqing.interfaces._isolated", *asked]
+    try:
+        ended = subprocess.run(
+            command, capture_output=True, timeout=limit_s, stdin=subprocess.DEVNULL, check=False, env=_alone()
+        )
+    except subprocess.TimeoutExpired:
+        raise TimeoutError from None
+    return ended.stdout
+
+
+def _forked(asked: Sequence[str], limit_s: int) -> bytes | None:
+    """What a forked process says; None where there is none to fork. Raises TimeoutError."""
+    if _parent is None:
+        return None
+    ours, theirs = os.pipe()
+    with os.fdopen(ours, "rb") as answer:
+        try:
+            with _turn:
+                socket.send_fds(_parent, [json.dumps([limit_s, *asked]).encode()], [theirs])
+                begun = _parent.recv(1)
+        except OSError:
+            begun = b""
+        finally:
+            os.close(theirs)
+        if not begun:  # it has fallen
+            return None
+        since = time.monotonic()
+        told = answer.read()
+    if not told and time.monotonic() - since >= limit_s:
+        raise TimeoutError
     return told
 
 
@@ -175,10 +251,7 @@ def _encode(path: Path, media: str, output: Path) -> dict[str, Any]:
     return {"pages": len(pages) if media == "music" and suffix in (".svg", ".png") else 1}
 
 
-def main(asked: Sequence[str]) -> int:
-    """One task, its answer as one line of JSON."""
-    from danqing.interfaces import _guard
-
+def _bounded() -> None:
     try:
         import resource
 
@@ -187,16 +260,55 @@ def main(asked: Sequence[str]) -> int:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except ImportError:  # Windows has no such bounds; the time limit and the checks of sizes remain
         pass
-    _guard.keep_inside()
+
+
+def _told(asked: Sequence[str]) -> bytes:
+    """One task, its answer as one line of JSON."""
     tasks = {"inspect": _inspect, "unpack": _unpack, "encode": _encode}
     places = [Path(word) if index != 1 or asked[0] != "encode" else word for index, word in enumerate(asked[1:])]
+    _bounded()
     try:
         told = tasks[asked[0]](*places)  # type: ignore[operator]
     except DanqingError as error:
         told = {"kind": type(error).__name__, "error": str(error)}
     except MemoryError:
         told = {"kind": "InvalidMedia", "error": "the file needs more memory than it may have; make it smaller first"}
-    sys.stdout.write(json.dumps(told) + "\n")
+    return json.dumps(told).encode() + b"\n"
+
+
+def _wait(door: socket.socket) -> None:
+    """Fork for each task that comes through the door; end when the studio has gone."""
+    from danqing.artwork import image, literature, scores  # noqa: F401  read once, here
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a child that has ended
+    while True:
+        asked, given, _, _ = socket.recv_fds(door, 1 << 16, 1)
+        if not asked:
+            return
+        if os.fork() == 0:
+            try:
+                door.close()
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                limit_s, *task = json.loads(asked)
+                signal.alarm(limit_s)
+                with os.fdopen(given[0], "wb") as answer:
+                    answer.write(_told(task))
+            finally:
+                os._exit(0)
+        os.close(given[0])
+        door.send(b"\n")
+
+
+def main(asked: Sequence[str]) -> int:
+    """One task, or all that come: `wait DOOR`."""
+    from danqing.interfaces import _guard
+
+    _guard.keep_inside()
+    if asked[0] == "wait":
+        with socket.socket(fileno=int(asked[1])) as door:
+            _wait(door)
+        return 0
+    sys.stdout.write(_told(asked).decode())
     return 0
 
 

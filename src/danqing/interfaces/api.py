@@ -32,7 +32,7 @@ from danqing.interfaces.rooms import Refused, Studio
 from danqing.sessions.jobs import Change, Job
 
 PAGE = Path(__file__).parent / "web"
-LOOK_S = 0.1  # how often the stream looks for news
+LOOK_S = 0.05  # how often the stream looks for news
 HEARTBEAT_S = 15.0
 REMEMBERED = 4096  # events that a page which comes back is given without asking the disk
 
@@ -86,6 +86,7 @@ def create_app(
 def _living(workers: bool, ready: Callable[[], None]) -> Living:
     @contextlib.asynccontextmanager
     async def living(app: FastAPI) -> AsyncIterator[None]:
+        from danqing.interfaces import _isolated
         from danqing.interfaces._crew import Crew
 
         here: Studio = app.state.studio
@@ -105,8 +106,9 @@ def _living(workers: bool, ready: Callable[[], None]) -> Living:
         here.wake = wake
         watch = asyncio.create_task(hub.watch())
         try:
-            ready()
-            yield
+            with _isolated.at_hand():
+                ready()
+                yield
         finally:
             hub.close()
             watch.cancel()

@@ -94,3 +94,25 @@ export function resized(size: number, up: boolean, most = 160): number {
   const step = Math.max(1, Math.round(size / 6));
   return Math.min(most, Math.max(1, up ? size + step : size - Math.max(1, Math.round(size / 7))));
 }
+
+/** How a sheet is looked at: `scale` times as large as its frame, its corner at (x, y), in sides of the frame. */
+export interface View extends Point {
+  scale: number;
+}
+
+export const WHOLE: View = { scale: 1, x: 0, y: 0 };
+const CLOSEST = 8;
+
+/** The view in which what was seen at `from` is seen at `to`, `factor` times as large; the sheet keeps filling its frame. */
+export function moved(view: View, from: Point, to: Point, factor = 1): View {
+  const scale = Math.min(CLOSEST, Math.max(1, view.scale * factor));
+  const kept = (corner: number, a: number, b: number) => Math.min(0, Math.max(1 - scale, b - (a - corner) * (scale / view.scale)));
+  return { scale, x: kept(view.x, from.x, to.x), y: kept(view.y, from.y, to.y) };
+}
+
+/** The view after two fingers have gone from one pair of places to another. */
+export function pinched(view: View, before: readonly [Point, Point], now: readonly [Point, Point]): View {
+  const middle = ([a, b]: readonly [Point, Point]) => ({ x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 });
+  const apart = ([a, b]: readonly [Point, Point]) => Math.max(1e-3, Math.hypot(a.x - b.x, a.y - b.y));
+  return moved(view, middle(before), middle(now), apart(now) / apart(before));
+}
