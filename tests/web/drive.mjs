@@ -428,6 +428,49 @@ const scenarios = {
     return { choices: (await told()).taste.choices };
   },
 
+  async "one-idea-becomes-a-suite-of-one-mood"() {
+    const page = await opened();
+    await room(page, "suite");
+    const idea = page.locator("form textarea");
+    const make = page.locator("form button.main");
+    await idea.waitFor();
+    assert.ok(await make.isDisabled());
+    await idea.fill("a quiet harbour at dusk");
+    const pressed = (name) => page.getByRole("group", { name }).locator("[aria-pressed=true]").innerText();
+    await eventually(async () => assert.equal(await pressed("Time of day"), "dusk"));
+    await page.getByText("read from: quiet, harbour, dusk").waitFor();
+    const joy = page.getByRole("slider", { name: /sorrow/ });
+    const bright = await joy.inputValue();
+    await joy.focus();
+    for (let times = 0; times < 30; times++) await page.keyboard.press("ArrowLeft");
+    await page.getByRole("button", { name: "winter" }).click();
+    await page.getByLabel("Size of the painting").selectOption("384");
+    await eventually(async () => assert.equal(await pressed("Season"), "winter"));
+    await page.reload();
+    await eventually(async () => assert.equal(await pressed("Season"), "winter"));
+    assert.equal(await page.getByLabel("Size of the painting").inputValue(), "384");
+    assert.ok(Number(await joy.inputValue()) < Number(bright));
+    await make.click();
+    await page.locator(".progress").waitFor();
+    await page.reload(); // in the middle
+    await page.locator(".result .painting").waitFor();
+    await page.locator(".result .poem").waitFor();
+    await page.waitForFunction(() => document.querySelector(".result video")?.duration > 5);
+    await page.waitForFunction(() => document.querySelector(".result .score")?.naturalWidth > 100);
+    const { jobs } = await api(page, "/api/jobs");
+    const [job, ...more] = jobs.filter((one) => one.verb === "suite");
+    assert.deepEqual([more.length, job.works.length], [0, 4]);
+    assert.deepEqual([job.report.mood.season, job.report.mood.time], ["winter", "dusk"]);
+    assert.ok(job.report.mood.valence < Number(bright));
+    const coming = page.waitForEvent("download");
+    await page.getByRole("link", { name: "Everything as ZIP" }).click();
+    assert.equal(readFileSync(await (await coming).path()).subarray(0, 2).toString(), "PK");
+    await page.getByRole("button", { name: "As the idea has it" }).click();
+    await eventually(async () => assert.notEqual(await pressed("Season"), "winter"));
+    await eventually(async () => assert.equal(await joy.inputValue(), bright));
+    return { mood: job.report.mood };
+  },
+
   async "a-mask-is-painted-taken-back-saved-and-brought-again"() {
     const page = await opened();
     await room(page, "canvas");

@@ -43,6 +43,7 @@ def drive(browser: str, address: str, scenario: str, **environment: str) -> dict
         "the-api-is-described-and-what-it-prints-can-be-run",
         "what-goes-wrong-is-told-in-chinese-with-the-english-beneath",
         "rounds-go-where-a-person-points",
+        "one-idea-becomes-a-suite-of-one-mood",
         "a-mask-is-painted-taken-back-saved-and-brought-again",
         "two-fingers-move-the-sheet-and-one-draws",
     ],
