@@ -505,8 +505,8 @@ const scenarios = {
     await page.locator("summary", { hasText: "Photo, files and sheet" }).click();
     await page.locator(".files input[type=file]").setInputFiles(join(web, "..", "docs", "images", "photo.jpg"));
     await page.locator(".files .slide").waitFor();
-    const photo = await page.evaluate(async () => {
-      const bitmap = await createImageBitmap(await (await fetch(document.querySelector(".files img").src.replace(/\/preview.*/, ""))).blob());
+    const photo = await page.locator(".files img").evaluate(async (image) => {
+      const bitmap = await createImageBitmap(await (await fetch(image.src.replace(/\/preview.*/, ""))).blob());
       return [bitmap.width, bitmap.height];
     });
     await eventually(async () => assert.deepEqual((await pictured(page, save)).size, photo));
@@ -581,7 +581,8 @@ const scenarios = {
       document.addEventListener("load", look, true);
     });
     const jobs = async () => (await api(page, "/api/jobs")).jobs.filter((job) => job.verb === "look");
-    const before = (await jobs()).length;
+    const works = async () => (await api(page, "/api/works")).total;
+    const [before, kept] = [(await jobs()).length, await works()];
     const swatches = page.locator(".paints .swatch");
     for (let times = 0; times < 9; times++) {
       await swatches.nth(times).click();
@@ -599,8 +600,35 @@ const scenarios = {
     await page.waitForFunction((n) => window.shown.length > n, 9);
     assert.deepEqual(asked, ["/api/uploads", "/api/jobs"]);
     await eventually(async () => assert.equal((await jobs()).length, before, "previews do not fill the list of jobs"));
-    assert.equal((await api(page, "/api/works")).works.filter((work) => work.verb === "sketch").length, 0, "a preview is no work");
+    assert.equal(await works(), kept, "a preview is no work");
     return { first, after, median: after.toSorted((a, b) => a - b)[after.length >> 1], pictures };
+  },
+
+  async "the-canvas-works-with-a-model-of-ones-own"() {
+    const page = await opened();
+    await room(page, "canvas");
+    const model = page.getByLabel("Model");
+    await model.waitFor();
+    assert.deepEqual(await model.locator("option").allInnerTexts(), ["the one that ships", "mine"]);
+    await model.selectOption("mine");
+    await page.reload();
+    await sheet(page).waitFor();
+    await eventually(async () => assert.equal(await model.inputValue(), "run:mine"));
+    const asked = page.waitForRequest((request) => request.method() === "POST" && request.url().endsWith("/api/jobs"));
+    await page.locator('.swatch[aria-label="cinnabar"]').click();
+    await stroke(page, [0.1, 0.3], [0.9, 0.6]);
+    const { verb, request } = (await asked).postDataJSON();
+    assert.deepEqual([verb, request.model], ["look", "run:mine"]);
+    await page.locator(".draft img").waitFor();
+    await page.locator("aside summary", { hasText: "More" }).click();
+    await page.getByLabel("Longer side, px").fill("128");
+    await page.getByRole("button", { name: "Paint it" }).click();
+    await page.locator(".compare img").first().waitFor();
+    const [work] = (await api(page, "/api/works?verb=sketch")).works;
+    assert.deepEqual([work.request.model, work.width], ["run:mine", 128]);
+    await page.getByRole("button", { name: "Back to the preview" }).click();
+    await page.locator(".draft img").waitFor();
+    return { models: work.models };
   },
 
   async "the-gallery-shows-what-the-terminal-makes"() {

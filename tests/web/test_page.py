@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from danqing.catalog import catalog, own
+
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "web"
 BUILT = ROOT / "src" / "danqing" / "interfaces" / "web"
@@ -55,6 +57,18 @@ def test_a_person_finds_that(scenario: str, browser: str, address: str) -> None:
 def test_an_open_gallery_shows_what_the_terminal_makes(browser: str, address: str, home: Path) -> None:
     python = {"DANQING_HOME": str(home), "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
     drive(browser, address, "the-gallery-shows-what-the-terminal-makes", **python)
+
+
+def test_the_canvas_works_with_a_model_of_ones_own(browser: str, address: str, home: Path) -> None:
+    """A run of the recipe `sketch`; its weights are those that ship."""
+    run, known = home / own.RUNS / "mine", catalog.default()
+    run.mkdir(parents=True)
+    about = {"recipe": "sketch", "config": known.weights("sketch")[1]["config"]}
+    (run / own.MANIFEST).write_text(json.dumps(about), encoding="utf-8")
+    (run / own.WEIGHTS).symlink_to(known.path("sketch"))
+    (run / own.RESULT).write_text("{}", encoding="utf-8")
+    found = drive(browser, address, "the-canvas-works-with-a-model-of-ones-own")
+    assert found["models"]
 
 
 def test_the_page_loads_little_and_is_ready_soon(browser: str, address: str) -> None:
