@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from danqing import arts
+from danqing.catalog import catalog
 
 WEB = Path(__file__).parents[2] / "web"
 
@@ -38,3 +39,8 @@ def test_every_art_and_every_field_has_chinese_words(words: dict[str, Any]) -> N
         for name, (_, flag) in arts.flags(arts.request_class(verb)).items():
             assert name in words["FIELDS"], f"{verb}: {name} has no name in web/src/lib/words.ts"
             assert flag.help in words["HELP_ZH"], f"{verb}: {flag.help!r} is not in Chinese in web/src/lib/words.ts"
+
+
+def test_every_model_that_ships_stands_among_its_kind(words: dict[str, Any]) -> None:
+    """In the Models room; what is not told there would stand among the pictures."""
+    assert {card.name for card in catalog.default().cards()} <= set(words["SHELF"])

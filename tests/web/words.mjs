@@ -16,7 +16,7 @@ const ALIKE = /^(?:[\s\d.,:;·×–—…+\-/%()<>#|]|\{[^}]*\}|Transformer|SeFa
 
 const gaps = [];
 let count = 0;
-const found = { HELP_ZH: [], FIELDS: [], ARTS: [] };
+const found = { HELP_ZH: [], FIELDS: [], ARTS: [], SHELF: [] };
 
 const literal = (node) => (node && (ts.isStringLiteral(node) || ts.isNoSubstitutionTemplateLiteral(node)) ? node.text : null);
 const nameOf = (property) => (property.name && (ts.isIdentifier(property.name) || ts.isStringLiteral(property.name) || ts.isNumericLiteral(property.name)) ? property.name.text : null);

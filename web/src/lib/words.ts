@@ -1,5 +1,6 @@
 // What arts, their fields, choices and stages are called, in both languages. The server tells names and English help;
 // Chinese help is keyed by the English sentence, so that one that changes shows up as a gap (a test looks for them).
+import { SvelteMap } from "svelte/reactivity";
 import type { Field } from "./api";
 import { inChinese } from "./faults";
 import { lang, type Both } from "./messages.svelte";
@@ -412,7 +413,18 @@ function chinese(name: string): string {
   return (FIELDS[field] ?? FIELDS[`${field}_`] ?? CHOICES[name] ?? offered?.label)?.zh ?? styles.get(name) ?? name;
 }
 
-const styles = new Map<string, string>();
+const styles = new SvelteMap<string, string>(); // their names in Chinese
+
+/** What a style is called: in English by the name that requests take. */
+export function styleLabel(name: string): string {
+  return lang.now === "zh" ? (styles.get(name) ?? name) : name;
+}
+
+/** What a job is called in lists: what was asked for, its parts divided by dots. */
+export function jobTitle(job: { title: string; verb: string }): string {
+  const parts = job.title.split(" · ");
+  return (lang.now === "zh" ? parts.map(chinese) : parts).join(" · ") || artTitle(job.verb);
+}
 
 /** Takes note of what the styles are called. */
 export function nameStyles(known: { name: string; title: string | Both }[]): void {
