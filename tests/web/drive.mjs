@@ -453,7 +453,7 @@ const scenarios = {
     await make.click();
     await page.locator(".progress").waitFor();
     await page.reload(); // in the middle
-    await page.locator(".result .painting").waitFor();
+    await page.locator(".result .painting").waitFor({ timeout: 2 * WAIT }); // the film takes long where others are at work
     await page.locator(".result .poem").waitFor();
     await page.waitForFunction(() => document.querySelector(".result video")?.duration > 5);
     await page.waitForFunction(() => document.querySelector(".result .score")?.naturalWidth > 100);
