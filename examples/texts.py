@@ -20,6 +20,7 @@ ASKED = (
     "--form 五绝 --acrostic 春夏秋冬",
     "--form 七律 --poet 王维",
     '--form quatrain --topic "the sea in autumn"',
+    "--form sonnet --topic time",
     "--form haiku --topic snow",
     '--form story --language en --topic "a fox who wanted the moon" --length 150',
     "--form story --topic 书生夜遇女鬼 --length 200",

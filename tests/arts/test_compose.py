@@ -249,7 +249,7 @@ def test_a_copy_is_drawn_again_and_then_refused(catalog: Catalog):
     assert desk.copied(famous, F(4), since=F(9)) is None
     drafts = iter([["copy"], ["copy", "new"]])
     assert desk.drawn(lambda: next(drafts), lambda one: one == "copy", "tunes") == ["new"]
-    assert desk.notes == ["1 drafts were withheld: more than two bars of their melody are a known tune's"]
+    assert desk.notes == ["a draft was withheld: more than two bars of melody are a known tune's"]
     with pytest.raises(DanqingError, match="0 of 1 tunes"):
         desk.drawn(lambda: ["copy"], lambda one: True, "tunes")
 

@@ -187,7 +187,8 @@ class Desk:
                 )
             made.append(found)
         if withheld:
-            self.note(f"{withheld} drafts were withheld: more than two bars of their melody are a known tune's")
+            drafts = "a draft was" if withheld == 1 else f"{withheld} drafts were"
+            self.note(f"{drafts} withheld: more than two bars of melody are a known tune's")
         return made
 
 

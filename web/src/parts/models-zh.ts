@@ -50,7 +50,7 @@ export const ZH: Record<string, string> = {
   "A phrase comes back as something like it, seldom to the note: see accuracy_notes": "乐句复原得相像，很少一音不差：见 accuracy_notes",
   "One phrase in eighteen of what it learned is syncopated: that slider is the weakest": "所学乐句十八句里只有一句带切分：这根滑杆最弱",
   "Loudness, pedal, grace notes, slurs and fingerings are not in the data; loudness is put in by rule": "数据里没有力度、踏板、倚音、连线和指法；力度按规则加上",
-  "It sees 384 tokens, about ten bars: phrases come again because the plan copies them, not because it remembers": "它只看得见 384 个记号，约十小节：乐句再现是照计划抄的，不是它记得",
+  "It sees 512 tokens, about thirteen bars: phrases come again because the plan copies them, not because it remembers": "它只看得见 512 个记号，约十三小节：乐句再现是照计划抄的，不是它记得",
   "A piece whose drafts do not end at home is given its last chord by rule": "草稿若不收在主音上，最后的和弦按规则补上",
   "Eight million characters are few: it has the diction and the turns of Tang and Song verse, a thought carried through eight lines seldom": "八百万字不算多：唐宋的字句腔调有了，一意贯穿八句则少见",
   "Five sixths of what it read is Song; <唐>, a poet's name or a topic pull it elsewhere": "所读六分之五是宋人之作；标上唐、诗人名或题材，才会偏开",
