@@ -44,7 +44,7 @@ def works(asked: str) -> list[str]:
     found = []
     for seed in range(1, 11):
         content = danqing.write(seed=seed, **options).artwork.content
-        rows = "  \n".join(row or "\\" for row in content.lines)
+        rows = "  \n".join(row or "&nbsp;" for row in content.lines)
         found.append(f"**{seed}** {content.title}  \n{rows}" if content.title else f"**{seed}**  \n{rows}")
     return found
 
