@@ -6,6 +6,7 @@ python examples/pieces.py docs/gallery/compose.md bach folk  # these alone; the 
 
 from __future__ import annotations
 
+import argparse
 import io
 import shlex
 import sys
@@ -117,7 +118,13 @@ def _score(work: Artwork) -> Score:
 
 def main() -> None:
     """Make the pieces and write the page."""
-    target, *names = (Path(sys.argv[1]), *sys.argv[2:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("page", type=Path)
+    parser.add_argument("styles", nargs="*", metavar="style", help=f"of {', '.join(ASKED)}; all unless given")
+    asked = parser.parse_args()
+    if unknown := set(asked.styles) - set(ASKED):
+        parser.error(f"no style is called {', '.join(sorted(unknown))}; there are {', '.join(ASKED)}")
+    target, names = asked.page, asked.styles
     folder = target.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     for name in names or ASKED:

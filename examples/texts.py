@@ -5,6 +5,7 @@ python examples/texts.py docs/gallery/write.md
 
 from __future__ import annotations
 
+import argparse
 import shlex
 import sys
 from pathlib import Path
@@ -51,11 +52,14 @@ def works(asked: str) -> list[str]:
 
 def main() -> None:
     """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("page", type=Path)
+    page = parser.parse_args().page
     parts = [HEAD]
     for asked in ASKED:
         sys.stderr.write(f"{asked}\n")
         parts += [f"## `danqing write {asked}`", *works(asked)]
-    Path(sys.argv[1]).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

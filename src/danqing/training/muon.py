@@ -62,8 +62,8 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(matrices: Tensor) -> Tensor:
     """Nearly U Vᵀ of each matrix's U S Vᵀ: all singular values pushed to between 0.7 and 1.2. (N, O, I) → (N, O, I).
 
-    Together, since one small product leaves cores idle: six blocks of 256 take 28 ms so and 70 ms one by one (bf16, two
-    cores with AMX).
+    matrices: float32 or bfloat16, any values; a matrix of zeros stays one. Together, since one small product leaves
+    cores idle: training went from 2.1 to 2.6 times the plain loop's speed (`benchmarks/sequence.py train`, AMX).
     """
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT.contiguous() if tall else matrices
