@@ -1,8 +1,9 @@
 """Stories: how a plot becomes the first sentence, and who is in it."""
 
 import pytest
+import torch
 
-from danqing.arts.plots import company, first_sentence, who
+from danqing.arts.plots import COURSE, Course, company, first_sentence, who
 
 
 @pytest.mark.parametrize(
@@ -78,3 +79,20 @@ def test_company_is_kept_with_those_that_were_seen_together():
     assert company(["fox", "crow"], seen) == ["wolf"]
     assert set(company(["robot"], seen)) == {"crow", "wolf", "queen"}
     assert company(["robot"], {}) == []
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_story_takes_its_turns_in_order_each_once(language):
+    course = Course(language, torch.Generator().manual_seed(3))
+    taken = [(share, words) for share in (0.0, 0.1, 0.35, 0.6, 0.75, 0.8, 0.9) if (words := course.turn(share, "X."))]
+    assert [share for share, _ in taken] == [0.0, 0.35, 0.6, 0.75, 0.9]
+    assert all(words.strip() in known for (_, words), (_, known) in zip(taken, COURSE[language], strict=True))
+    assert course.ended
+    assert not course.turn(0.95, "X.")
+
+
+def test_of_turns_that_were_missed_only_the_last_comes_and_after_a_break_no_space_before_it():
+    course = Course("en", torch.Generator().manual_seed(3))
+    assert course.turn(0.6, "A long opening.\n") in COURSE["en"][2][1]
+    assert not course.turn(0.6, "More.")
+    assert course.turn(0.7, "More.").startswith(" ")

@@ -14,10 +14,11 @@ import torch
 
 from danqing import studio
 from danqing.appraisal import forms
-from danqing.arts import Tools, verse, write, writers
+from danqing.arts import Tools, plots, prose, verse, write, writers
 from danqing.arts.write import Write, create, create_all
 from danqing.artwork.literature import Writing, read
 from danqing.artwork.request import Step
+from danqing.catalog import styles
 from danqing.catalog.catalog import Catalog
 from danqing.catalog.styles import Styles
 from danqing.compute import checkpoint, device
@@ -254,9 +255,26 @@ def test_those_of_the_plot_are_in_a_story_and_whom_they_may_meet_and_nobody_else
     assert "宋江" not in story.text
 
 
+def test_a_story_takes_its_turns_and_ends_with_the_last():
+    asked = Write(form="story", language="en", topic="a fox who wanted the moon", length=80, seed=1)
+    story = create(asked, Tools(device.choose("cpu"), styles.shipped())).content
+    assert isinstance(story, Writing)
+    turns = [plots.COURSE["en"][0][1], plots.COURSE["en"][-1][1]]
+    begin, end = (max(story.text.rfind(f" {words}") for words in turn) for turn in turns)
+    assert 0 < begin < end
+    assert len(prose.SENTENCE.findall(story.text[end:])) == 1
+
+
 @pytest.mark.parametrize(("form", "lines"), [("haiku", 3), ("quatrain", 4), ("sonnet", 14)])
 def test_an_english_poem_keeps_its_meter(make: Callable[..., list[Writing]], form: str, lines: int):
-    (poem,) = make(form=form, topic="the moon")
+    rows: list[str] = []
+
+    def hear(step: Step) -> None:
+        if step.line is not None:
+            rows.append(step.line)
+
+    (poem,) = make(hear, form=form, topic="the moon")
+    assert "\n".join(rows).strip() == f"The moon\n\n{poem.text}"
     filled = [line for line in poem.lines if line]
     assert len(filled) == lines
     assert (poem.form, poem.language) == (form, "en")

@@ -212,6 +212,16 @@ def test_likelihoods_are_those_of_the_model_whatever_the_sampling_was():
         assert one.likelihood == pytest.approx(exact.mean().item(), abs=1e-4)
 
 
+def test_likelihoods_of_given_rows_are_those_they_were_written_with():
+    net, free = model(), Without(VOCABULARY, frozenset({END}))
+    written = decoding.sample(net, [1, 2], free, Sampling(), 4, seed.generator(1), END, limit=6)
+    rows = [one.tokens[: 3 + number] for number, one in enumerate(written)]
+    again = decoding.likelihoods(net, [1, 2], [*rows, ()])
+    for one, row, value in zip(written, rows, again, strict=False):
+        assert value == pytest.approx(sum(one.log_likelihood[: len(row)]) / len(row), abs=1e-4)
+    assert again[-1] == 0
+
+
 def test_ranked_puts_the_likeliest_first_unless_told_what_else_is_worth():
     samples = [decoding.Sample((1,), (-2.0,)), decoding.Sample((2, 3), (-1.0, -0.5)), decoding.Sample((4,), (-1.0,))]
     assert [one.tokens[0] for one in decoding.ranked(samples)] == [2, 4, 1]

@@ -7,6 +7,8 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 
+import torch
+
 from danqing.encode import cast, english
 
 # Words that no verb follows, so that what stands after them in -s or -ed is a noun or an adjective.
@@ -103,3 +105,50 @@ def company(cast_of_plot: Sequence[str], companions: Mapping[str, Sequence[str]]
                 often[other] = often.get(other, 0) + 1
         met = sorted(often, key=lambda name: -often[name])[:8]
     return [name for name in dict.fromkeys(met) if not any(name in one or one in name for one in cast_of_plot)]
+
+
+# How a story goes: from which share of its length on, with one of which words its next sentence begins. Small models
+# lose the thread; that something happens, turns, and is over has to be planned.
+COURSE = {
+    "en": (
+        (0.0, ("One day", "One night", "One morning")),
+        (0.3, ("But", "Suddenly", "Just then")),
+        (0.5, ("So", "The next day", "Then")),
+        (0.7, ("At last", "When")),
+        (0.88, ("And from that day", "And so", "Ever after")),
+    ),
+    "zh": (
+        (0.0, ("一日", "这日", "这夜")),
+        (0.3, ("忽然", "谁知", "不想")),
+        (0.5, ("次日", "于是")),
+        (0.7, ("后来", "到了")),
+        (0.88, ("从此", "自此")),
+    ),
+}
+
+
+class Course:
+    """The turns of one story, in their order."""
+
+    def __init__(self, language: str, generator: torch.Generator) -> None:
+        """generator: by which one of several words is chosen."""
+        self._apart = " " if language == "en" else ""
+        self._turns = [
+            (share, words[int(torch.randint(len(words), (), generator=generator))]) for share, words in COURSE[language]
+        ]
+
+    @property
+    def ended(self) -> bool:
+        """Whether its last turn is written."""
+        return not self._turns
+
+    def turn(self, share: float, text: str) -> str:
+        """The words with which the next sentence begins, after this text; "" where it begins as it likes.
+
+        share: of the length that has been written. Of turns that have been missed only the last one comes.
+        """
+        due = [words for start, words in self._turns if share >= start]
+        if not due:
+            return ""
+        self._turns = self._turns[len(due) :]
+        return due[-1] if not text or text[-1].isspace() else f"{self._apart}{due[-1]}"

@@ -1,4 +1,4 @@
-"""Stories, scripts, free verse and English poems, by the story models.
+"""Stories, scripts and free verse, by the story models; English poems in a form are `metered`.
 
 A story grows sentence by sentence, a script line by line: twelve ways to go on are written side by side, and the one
 goes on that keeps to the topic and says something new; it is shown as it is written. A text given with --start stands
@@ -10,7 +10,6 @@ story is asked for as an ending.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -19,11 +18,9 @@ import torch
 
 from danqing.appraisal import imagery
 from danqing.arts import plots, writers
-from danqing.arts.verse import tell
 from danqing.artwork.literature import Writing, is_han, language_of
 from danqing.artwork.request import Step
 from danqing.encode.cast import ROLES, Cast, Others
-from danqing.encode.english import UNSTRESSED
 from danqing.encode.forms import FreeVerse
 from danqing.encode.script import to_simplified
 from danqing.encode.text import Controls
@@ -39,21 +36,19 @@ TEMPERATURE = 0.8
 REPETITION = 0.5  # what a token that stands there already loses of its logit: it keeps small models from circling
 KEYWORDS = 5
 COMPANY, COMPANIONS = 3, 4  # people in a story where the plot has fewer; how many of the likeliest they are drawn from
-ROUNDS, METERED = 6, 500  # batches of poems in a form at most; tokens of one
-# In forms of English verse words say something once: what one that stands there loses, but for the small words. With
-# REPETITION alone the likeliest sonnets said "I see the body" line after line.
-METERED_REPETITION = 2.0
-# What a candidate's likelihood is worth against its topic, the judge's doubts and words that come again.
-TOPIC_WORTH, FAULT_COST, AGAIN_COST = 0.5, 0.2, 0.1
+TOPIC_WORTH = 0.5  # what naming the topic is worth against a candidate's likelihood
 # Of a sentence: likelier than LIKELY is no better; a share of words that stood in the last RECENT characters already, a
 # speaker who goes on speaking, a sentence that was cut off cost so much.
 LIKELY, RECENT, STALE_COST, CUT_COST = -1.6, 400, 1.5, 1.0
 LONG, LONG_COST = {"en": 22, "zh": 60}, 0.5  # words, characters of a sentence; what as many again cost
-TALK, TALK_COST = 160, 0.3  # speech where there was speech in the last characters already
+NAMED, NAMED_COST = 2, 0.3  # people are named so often in a sentence; what once more costs
+ASKED_COST = 0.5  # a question that nobody asks
+TALK = 160  # so many characters after a speech nobody speaks
+THREAD = 0.5  # what it is worth, in nats a token, that a sentence is likelier after the story than by itself
 SEEN = 150  # tokens of what was written last that are read again, after the first sentence
 ENDING = 0.6  # share of the length from which on an ending is asked for
 LATELY = {"en": 160, "zh": 50}  # characters
-WISH = 2.0  # what a word of the topic that has not been named lately gains on its logit
+WISH = 3.0  # what a word of the topic that has not been named lately gains on its logit
 SPEAKERS_MOST, SPEAKER_COST = 4, 0.7  # so many people speak in a script; one who goes on, or one more, costs so much
 EARLIEST_END = 0.7  # share of the length from which on the model may end by itself
 # How long where nothing was said: characters in Chinese, words in English; lines of free verse.
@@ -63,6 +58,7 @@ STOP = frozenset(
     ["the", "and", "who", "that", "which", "wanted", "was", "were", "had", "has", "his", "her", "its", "for", "with"]
 )
 PER_WORD, PER_LINE = 1.6, 14  # tokens of an English word, of a line of verse in either language
+FORMULAS = ("下回", "分解", "不在话")  # with which the novels end a chapter or leave a matter; a story has neither
 SPEAKERS = {"zh": r"^[^：:]{1,8}[：:].+", "en": r"^[A-Z][\w' .-]{0,30}: ?\S.*"}
 SENTENCE = re.compile(r"[.!?。！？…]+[\"'”’」』）)]*")
 
@@ -93,48 +89,10 @@ def write(desk: Desk) -> list[Writing]:
         plan = _plan(desk, writer, kind, language, number)
         text = _poem(desk, writer, plan, number) if plan.lines else _told(desk, writer, plan, number)
         rows = tuple(text.split("\n"))
-        writing = Writing(rows, _title(request.topic), form=kind, language=language)
+        writing = Writing(rows, titled(request.topic), form=kind, language=language)
         made.append(writers.in_script(writing, request.script))
     if len({writing.lines for writing in made}) < request.count:
         raise DanqingError("two of the works came out the same; raise --temperature or ask for fewer")
-    return made
-
-
-def metered(desk: Desk) -> list[Writing]:
-    """As many English poems of a form as were asked for: its syllables, beat and rhymes kept word by word."""
-    from danqing.appraisal import english
-    from danqing.compute import seed as seeds
-    from danqing.encode import meter
-    from danqing.techniques import decoding
-
-    request = desk.request
-    writer = desk.writer(writers.STORY["en"])
-    v, words = writer.vocabulary, keywords(desk, writer, "en")
-    rule = meter.Meter(meter.form(request.kind), v, (request.acrostic or "").strip())
-    before = writer.before(Controls("verse", start="opening", topics=words), f"{_title(request.topic)}\n")
-    small = frozenset(v.encode(" " + " ".join(sorted(UNSTRESSED))))
-    plain = _sampling(desk, "en", writer)
-    sampling = replace(plain, repetition=METERED_REPETITION, free=plain.free | small)
-    generator, known = seeds.generator(desk.seed, stream=1), writers.origins(desk.catalog)
-    found: dict[tuple[str, ...], float] = {}
-    for number in range(ROUNDS + request.count):
-        desk.tools.on_step(Step(number, ROUNDS + request.count, "writing"))
-        samples = decoding.sample(writer.model, before, rule, sampling, WAYS, generator, writer.end, METERED)
-        for one in samples:
-            text = v.decode(one.tokens).strip()
-            rows = tuple(row.strip() for row in text.split("\n"))
-            faults = len(english.judge(rows, form=request.kind).broken)
-            if one.finished and not any(known is not None and known.has_verse(row) for row in rows):
-                worth = TOPIC_WORTH * _present(text, words) - FAULT_COST * faults - AGAIN_COST * _again(text)
-                found[rows] = one.likelihood + worth
-        if len(found) >= max(WAYS, 2 * request.count):
-            break
-    chosen = sorted(found, key=lambda rows: -found[rows])[: request.count]
-    if len(chosen) < request.count:
-        raise DanqingError(f"{len(chosen)} of {request.count} poems came out; ask for fewer, or raise --temperature")
-    made = [Writing(rows, _title(request.topic), form=request.kind, language="en") for rows in chosen]
-    for writing in made:
-        tell(desk, writing, several=request.count > 1)
     return made
 
 
@@ -233,7 +191,8 @@ def _taught(word: str, known: frozenset[str]) -> str:
     return next((form for form in (word, word.removesuffix("s"), word.removesuffix("ed")) if form in known), "")
 
 
-def _title(topic: str | None) -> str:
+def titled(topic: str | None) -> str:
+    """What a text about this is called; "" where that would be too long."""
     words = (topic or "").strip().rstrip(".。!?！？")
     if not words or len(words) > 60:
         return ""
@@ -243,7 +202,8 @@ def _title(topic: str | None) -> str:
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def _sampling(desk: Desk, language: str, writer: Writer) -> Sampling:
+def sampling(desk: Desk, language: str, writer: Writer) -> Sampling:
+    """How tokens are drawn."""
     from danqing.techniques import decoding
 
     marks = "，。！？：“”、；\n" if language == "zh" else ",.!?\"':;\n the a of to and in it he she was"
@@ -265,8 +225,8 @@ def _poem(desk: Desk, writer: Writer, plan: _Plan, number: int) -> str:
     rule = decoding.All((decoding.Without(len(v), writer.never), enough))
     before = [*_before(desk, writer, plan, plan.controls), *v.encode(plan.given)]
     generator = seeds.generator(desk.seed, stream=100 + number)
-    sampling = _sampling(desk, plan.language, writer)
-    poems = decoding.sample(writer.model, before, rule, sampling, WAYS, generator, writer.end, plan.tokens)
+    drawn = sampling(desk, plan.language, writer)
+    poems = decoding.sample(writer.model, before, rule, drawn, WAYS, generator, writer.end, plan.tokens)
     best = max(poems, key=lambda one: one.likelihood + TOPIC_WORTH * _present(v.decode(one.tokens), plan.words))
     text = _trimmed(plan.given + v.decode(best.tokens), plan)
     told.finish(text)
@@ -280,29 +240,44 @@ def _told(desk: Desk, writer: Writer, plan: _Plan, number: int) -> str:
 
     v = plan.cast
     generator = seeds.generator(desk.seed, stream=100 + number)
-    sampling, end = _sampling(desk, plan.language, writer), writer.end
-    people = Others(v, writer.about.get("people", {}) if plan.controls.cast else ())
+    plain, end = sampling(desk, plan.language, writer), writer.end
+    people = Others(v, [*writer.about.get("people", {}), *FORMULAS] if plan.controls.cast else ())
     never = writer.never - {v.id(role) for role in ROLES[: len(v.names)]}
     if plan.language == "en" and v.names:
         opened = v.encode(" '")  # speech stands between double marks, as in what it has read
         never |= frozenset(opened if len(opened) == 1 else ())
+    course = plots.Course(plan.language, generator) if plan.kind == "story" else None
+    speech, bare = _speech(v), _before(desk, writer, plan, Controls(plan.kind))
     told = _Teller(desk, plan, number)
     desk.tools.on_step(Step(0, plan.tokens, "beginning"))
     parts: list[tuple[int, ...]] = []  # sentences
     while True:
         written = [token for part in parts for token in part]
         text = plan.given + v.decode(written)
-        if _long_enough(text, plan) or len(written) > plan.tokens:
+        if _long_enough(text, plan) or len(written) > plan.tokens or (course and course.ended):
             break
         may_end = _long_enough(text, plan, EARLIEST_END)
-        allowed = decoding.Without(len(v), never if may_end else never | {end})
+        announced = text.rstrip().endswith((":", "："))
+        quoted = text.rstrip().endswith('"')  # in English, who said it may follow
+        turn = v.encode(course.turn(_share(text, plan), text)) if course and not announced and not quoted else []
+        silent = speech if course and (turn or _speaks(text[-TALK:])) and not announced else frozenset()
+        allowed = decoding.Without(len(v), (never if may_end else never | {end}) | silent)
         rule = decoding.All((allowed, people, _Sentence(v, plan)))
-        before = [*_before(desk, writer, plan, _controls(plan, text)), *_seen(plan, parts)]
-        wishing = replace(sampling, wanted=_tokens(v, _missing(text, plan)), wish=WISH)
+        before = [*_before(desk, writer, plan, _controls(plan, text)), *_seen(plan, parts), *turn]
+        wishing = replace(plain, wanted=_tokens(v, _missing(text, plan)), wish=WISH)
         ways = decoding.sample(writer.model, before, rule, wishing, WAYS, generator, end, SENTENCE_TOKENS)
-        best = max(ways, key=lambda one: _worth(one, v.decode(one.tokens), text, plan))
-        parts.append(best.tokens)
-        told.hear(v.decode([*written, *best.tokens]), len(written) + len(best.tokens))
+        alone = [0.0] * len(ways)
+        if course and not writer.guest:
+            alone = decoding.likelihoods(writer.model, [*bare, *turn], [way.tokens for way in ways])
+        _, best = max(
+            zip(alone, ways, strict=True),
+            key=lambda one: (
+                _worth(one[1], v.decode(one[1].tokens), text, plan)
+                + THREAD * (one[1].likelihood - one[0]) * bool(course)
+            ),
+        )
+        parts.append((*turn, *best.tokens))
+        told.hear(v.decode([*written, *parts[-1]]), len(written) + len(parts[-1]))
         if not best.tokens or (may_end and best.finished and not rule.parts[-1].finished(best.tokens)):
             break
     text = _trimmed(plan.given + v.decode([token for part in parts for token in part]), plan)
@@ -312,7 +287,7 @@ def _told(desk: Desk, writer: Writer, plan: _Plan, number: int) -> str:
 
 def _before(desk: Desk, writer: Writer, plan: _Plan, controls: Controls) -> list[int]:
     """The controls; for models that know none, the title."""
-    return writer.before(controls, "" if plan.given or not desk.request.topic else f"{_title(desk.request.topic)}\n")
+    return writer.before(controls, "" if plan.given or not desk.request.topic else f"{titled(desk.request.topic)}\n")
 
 
 def _controls(plan: _Plan, text: str) -> Controls:
@@ -346,8 +321,19 @@ def _worth(way: Sample, text: str, before: str, plan: _Plan) -> float:
         length = len(text.split()) if plan.language == "en" else len(text)
         worth -= LONG_COST * max(0.0, length / LONG[plan.language] - 1)
         worth -= SPEAKER_COST * _same_first(text, before, plan.cast.names)
-        worth -= TALK_COST * bool(re.search('["“]', text) and re.search('["“]', before[-TALK:]))
+        worth -= NAMED_COST * max(0, sum(text.lower().count(name.lower()) for name in plan.cast.names) - NAMED)
+        worth -= ASKED_COST * (not _speaks(text) and text.rstrip().endswith(("?", "？")))
     return worth - CUT_COST * (not way.finished or not _balanced(text))
+
+
+def _speaks(text: str) -> bool:
+    return bool(re.search('["“]', text))
+
+
+def _speech(vocabulary: Cast) -> frozenset[int]:
+    """The tokens with which a speech begins: marks, and the verb that a mark has to follow."""
+    marks = set('"“”:：道曰')
+    return frozenset(token for token in range(len(vocabulary)) if marks & set(vocabulary.decode([token])))
 
 
 def _same_first(text: str, before: str, names: Sequence[str]) -> bool:
@@ -388,12 +374,6 @@ def _present(text: str, words: Sequence[str]) -> float:
     """Share of the words that stand in the text."""
     low = text.lower()
     return sum(word in low for word in words) / max(1, len(words))
-
-
-def _again(text: str) -> int:
-    """How many words stand another time, the small ones aside."""
-    said = Counter(word for word in re.findall(r"[a-z']+", text.lower()) if word not in UNSTRESSED)
-    return sum(count - 1 for count in said.values())
 
 
 class _Enough:
@@ -438,8 +418,13 @@ class _Sentence(_Enough):
 def _long_enough(text: str, plan: _Plan, share: float = 1.0) -> bool:
     if plan.lines:
         return len([row for row in text.split("\n")[:-1] if row.strip()]) >= plan.lines
+    return _share(text, plan) >= share
+
+
+def _share(text: str, plan: _Plan) -> float:
+    """How much of the length that was asked for has been written."""
     size = len(text.split()) if plan.language == "en" else len(re.sub(r"\s", "", text))
-    return size >= share * plan.length
+    return size / plan.length
 
 
 def _cleaned(text: str, language: str) -> str:
@@ -486,7 +471,7 @@ class _Teller:
             self._desk.tools.on_step(Step(self._plan.tokens, self._plan.tokens, "writing", line=""))
 
     def _tell(self, rows: Sequence[str], done: int) -> None:
-        if not self._told and rows and (title := _title(self._desk.request.topic)):
+        if not self._told and rows and (title := titled(self._desk.request.topic)):
             self._step(title, done)
             self._step("", done)
         for row in rows[self._told :]:

@@ -471,13 +471,10 @@ class _Sheet:
 
     def likelihood(self, lines: Sequence[str]) -> float:
         """Mean log-likelihood of a token of the whole poem, in nats."""
-        import torch
+        from danqing.techniques import decoding
 
-        tokens = torch.tensor([self._with(lines)])
-        with torch.inference_mode():
-            told = torch.log_softmax(self.writer.model(tokens[:, :-1])[0].float(), dim=-1)
-        own = told.gather(1, tokens[0, 1:, None])[len(self._before) - 1 :]
-        return float(own.mean())
+        own = self._with(lines)[len(self._before) :]
+        return decoding.likelihoods(self.writer.model, self._before, [own])[0]
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ LAYERS = ("relu2_1", "relu3_1")  # of the backbone, compared where there is a pa
 JUDGED = ("relu2_1", "relu3_1", "relu4_1")  # that the critic looks at
 COARSE = 8  # px: colours are compared over squares of this side
 PROBES = 32  # held-out paintings that are looked at
+SHIFT = 16  # px: the critic's window begins anywhere in a square of this side
 
 
 @dataclass(frozen=True)
@@ -255,9 +256,14 @@ def _step(
     paired = len(batch.paintings)
     told = ((batch.numbers.to(device_) - painter.mean) / painter.deviation).float()
     made = lesson.paint(painter, batch, moment.generator)
-    seen = lesson.extractor(made, JUDGED)
+    # The frozen network sees in squares of 2, 4 and 8 pixels. Were they always the same ones, what pleases them would
+    # show as a lattice; so the window moves.
+    room = min(SHIFT, made.shape[-1] // 4)
+    top, left = torch.randint(room, (2,), generator=moment.generator).tolist()
+    window = (..., slice(top, made.shape[-2] - room + top), slice(left, made.shape[-1] - room + left))
+    seen = lesson.extractor(made[window], JUDGED)
     with torch.no_grad():
-        real = lesson.extractor(batch.paintings, JUDGED)
+        real = lesson.extractor(batch.paintings[window], JUDGED)
     shown = {layer: maps.detach() for layer, maps in seen.items()}
     judged = layout_painter.critic_loss(critic(real, told[:paired]), critic(shown, told))
     factor = cosine(moment.progress, floor=0.1)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from danqing.errors import BadRequest, DanqingError
 
@@ -432,6 +433,18 @@ def narrowed(logits: Tensor, sampling: Sampling) -> Tensor:
 
 
 # --- filling gaps -----------------------------------------------------------------------------------------------------
+
+
+@torch.inference_mode()
+def likelihoods(model: Callable[[Tensor], Tensor], lead: Sequence[int], rows: Sequence[Sequence[int]]) -> list[float]:
+    """Mean log-likelihood of a token of each row after the same lead, in nats; 0 for an empty row.
+
+    model: tokens (B, T) → logits (B, T, V); lead: one token or more. Lead and row have to fit its context.
+    """
+    tokens = pad_sequence([torch.tensor([*lead, *row]) for row in rows], batch_first=True)
+    told = torch.log_softmax(model(tokens[:, :-1]).float(), dim=-1)
+    of = told.gather(2, tokens[:, 1:, None])[..., 0][:, len(lead) - 1 :]
+    return [float(of[i, : len(row)].mean()) if row else 0.0 for i, row in enumerate(rows)]
 
 
 class Sees(Protocol):
