@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from danqing.arts import prose, writers
@@ -79,11 +79,15 @@ class _Poem:
         from danqing.techniques import decoding
 
         v, sampling = self.writer.vocabulary, self._sampling()
+
+        def whole(state: MeterState, token: int) -> bool:
+            return state.line > self.state.line
+
         while not self.rule.finished(self.state):
             found = decoding.sample(
                 self.writer.model,
                 [*self.before, *self.tokens],
-                _Line(self.rule, self.state),
+                decoding.Until(self.rule, self.state, whole),
                 sampling,
                 WAYS,
                 generator,
@@ -136,27 +140,3 @@ def _said(text: str) -> list[str]:
     """The words, the small ones aside."""
     words: Sequence[str] = re.findall(r"[a-z']+", text.lower())
     return [word for word in words if word not in UNSTRESSED and word != "i"]
-
-
-@dataclass(frozen=True)
-class _Line:
-    """A constraint: the form's, from where the poem has come to, to the end of a line."""
-
-    rule: Meter
-    begun: MeterState
-
-    def start(self) -> MeterState:
-        """Where the poem has come to."""
-        return self.begun
-
-    def allowed(self, state: MeterState) -> Any:
-        """As the form has it."""
-        return self.rule.allowed(state)
-
-    def advance(self, state: MeterState, token: int) -> MeterState:
-        """As the form has it."""
-        return self.rule.advance(state, token)
-
-    def finished(self, state: MeterState) -> bool:
-        """Whether the line is whole."""
-        return state.line > self.begun.line

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from danqing.encode.origins import Origins
     from danqing.techniques.decoding import Constraint, Sampling
 
-CANDIDATES = 8  # written side by side for one poem
-ROOM = 400  # tokens of a poem, at most; its form ends it long before
-ROUNDS = 8  # batches of them, at most, before we say that it cannot be done
+CANDIDATES = 8  # couplets, or sentences of a 词, written side by side; one of them goes on
+ROOM = 60  # tokens of one, at most; its form ends it long before
+ROUNDS = 8  # poems that are tried, at most, before we say that it cannot be done
 TEMPERATURE, MIN_P = 1.0, 0.02  # what the model itself thinks, but for its slips
 REVISIONS = 12  # batches of proposals for the lines of a revised poem, a half of them by each of the two models
 LONGEST_TITLE = 8  # characters
@@ -48,6 +48,8 @@ SAME = 0.4  # share of two poems' pairs of neighbours, from which on they are on
 # TYPICAL the better (after Meister et al. 2023), since the likeliest poems are made of what everybody wrote.
 TYPICAL = -3.2
 TOPIC_WORTH, REPEAT_COST, PARALLEL_WORTH = 0.35, 0.08, 0.03
+COPIED_COST = 100.0
+THREAD = 1.0  # what it is worth, in nats a token, that a couplet is likelier after the poem than by itself
 
 
 @dataclass(frozen=True)
@@ -220,9 +222,7 @@ def _invented(desk: Desk, writer: Writer, plan: _Plan) -> str:
 
 
 def _candidates(desk: Desk, writer: Writer, plan: _Plan, title: str) -> list[_Candidate]:
-    """Poems that keep the form and copy nothing, from as many rounds as it takes."""
-    from dataclasses import replace
-
+    """Poems that keep the form and copy nothing, as many tries as it takes."""
     from danqing.compute import seed as seeds
     from danqing.techniques import decoding
 
@@ -231,41 +231,79 @@ def _candidates(desk: Desk, writer: Writer, plan: _Plan, title: str) -> list[_Ca
     own = title.partition("·")[2] if ":" in plan.form else title
     controls = replace(plan.controls, title=own) if own and not writer.vocabulary.unknown_in(own) else plan.controls
     before = writer.before(controls, f"{own}。" if own else "")
+    bare = writer.before(replace(plan.controls, topics=(), title=""))
     found: list[_Candidate] = []
+    stuck: DanqingError | None = None
     for number in range(ROUNDS + count):
         desk.tools.on_step(Step(number, ROUNDS + count, "writing"))
-        samples = decoding.sample(
-            writer.model,
-            before,
-            plan.strict if number else plan.constraint,  # few copy, and those are thrown away: first without asking
-            _sampling(plan),
-            CANDIDATES,
-            generator,
-            end=writer.end,
-            limit=ROOM,
-        )
-        found += [one for sample in samples if (one := _judged(writer, plan, sample)) is not None]
+        try:
+            # Few copy, and those are thrown away: first without asking about every character.
+            rule = plan.strict if number else plan.constraint
+            tokens = _grown(writer, plan, rule, (before, bare), generator)
+        except decoding.DeadEnd as error:
+            stuck = error
+            continue
+        found += [one] if (one := _judged(writer, plan, tokens)) is not None else []
         enough = [one for one in found if all(_about(one.text, topic) for topic in plan.topics)]
-        if len(_distinct(enough, count)) == count and len(enough) >= min(CANDIDATES // 2, 2 * count):
+        if len(_distinct(enough, count)) == count:
             break
+    if stuck and not found:
+        raise stuck
     return found
 
 
-def _judged(writer: Writer, plan: _Plan, sample: Any) -> _Candidate | None:
-    """The sample as a candidate; None where it breaks its form or copies."""
-    text = writer.vocabulary.decode(sample.tokens)
+def _grown(
+    writer: Writer, plan: _Plan, rule: Constraint, leads: tuple[list[int], list[int]], generator: torch.Generator
+) -> list[int]:
+    """The tokens of a poem that grew by couplets, or by the sentences of a 词: of several ways to go on, the best one.
+
+    leads: what the poem follows, and what a couplet follows that is read by itself. Raises DeadEnd.
+    """
+    from danqing.techniques import decoding
+
+    (before, bare), v, tokens = leads, writer.vocabulary, list[int]()
+    state, stop = rule.start(), v.encode("。")[0]
+    while not rule.finished(state):
+        part = decoding.Until(rule, state, lambda _, token: token == stop)
+        read = [*before, *tokens]
+        ways = decoding.sample(
+            writer.model, read, part, _sampling(plan), CANDIDATES, generator, end=writer.end, limit=ROOM
+        )
+        alone = [way.likelihood for way in ways]
+        if not writer.guest:
+            alone = decoding.likelihoods(writer.model, bare, [way.tokens for way in ways])
+        text = v.decode(tokens)
+        worths = [
+            _worth(plan, text, v.decode(way.tokens), way.likelihood) + THREAD * (way.likelihood - single)
+            for way, single in zip(ways, alone, strict=True)
+        ]
+        best = ways[max(range(len(ways)), key=worths.__getitem__)]
+        for token in best.tokens:
+            state = rule.advance(state, token)
+        tokens += best.tokens
+        if not best.tokens or not best.finished:
+            break
+    return tokens
+
+
+def _worth(plan: _Plan, text: str, more: str, likelihood: float) -> float:
+    """What it is worth to go on from a text with some more of it: typical, on topics not yet named, nothing twice."""
+    lines = rules.verses(text + more)
+    missing = [topic for topic in plan.topics if _about(text, topic) < 1]
+    about = sum(_about(more, topic) for topic in missing) / max(1, len(plan.topics))
+    worth = -abs(likelihood - TYPICAL) + TOPIC_WORTH * about - REPEAT_COST * repeats(lines)
+    worth += PARALLEL_WORTH * _parallel(plan.form, lines)
+    return worth - COPIED_COST * copied(lines, plan.origins, plan.given)
+
+
+def _judged(writer: Writer, plan: _Plan, tokens: Sequence[int]) -> _Candidate | None:
+    """The poem as a candidate; None where it breaks its form or copies."""
+    text = writer.vocabulary.decode(tokens)
     form = rules.judge(text, plan.sounds, form=plan.form, tunes=writers.tunes())
     if not form.lines or not _kept(form, plan.given) or copied(form.lines, plan.origins, plan.given):
         return None
-    likely = sum(sample.log_likelihood) / max(1, len(sample.log_likelihood))
     about = sum(_about(text, topic) for topic in plan.topics) / max(1, len(plan.topics))
-    score = (
-        -abs(likely - TYPICAL)
-        + TOPIC_WORTH * about
-        - REPEAT_COST * repeats(form.lines)
-        + PARALLEL_WORTH * _parallel(form)
-    )
-    return _Candidate(text, form, score)
+    return _Candidate(text, form, TOPIC_WORTH * about - REPEAT_COST * repeats(form.lines))
 
 
 def _kept(form: Form, given: str) -> bool:
@@ -307,11 +345,10 @@ def _about(text: str, topic: str) -> float:
     return 0.5 if any(char in text for char in topic) else 0.0
 
 
-def _parallel(form: Form) -> int:
-    """How many places of the middle couplets are known to match."""
-    pairs = [(2, 3), (4, 5)] if len(form.lines) == 8 and form.name in LINES else []
-    pairs = [(0, 1)] if form.name == "对联" else pairs
-    return sum(imagery.parallel(form.lines[a], form.lines[b])[0] for a, b in pairs)
+def _parallel(form: str, lines: Sequence[str]) -> int:
+    """How many places of the last two lines are known to match, where they should: a 对联, a middle couplet."""
+    middle = LINES.get(form, 0) == 8 and len(lines) in (4, 6)
+    return imagery.parallel(lines[-2], lines[-1])[0] if middle or (form == "对联" and len(lines) == 2) else 0
 
 
 def _distinct(found: Sequence[_Candidate], count: int) -> list[_Candidate]:

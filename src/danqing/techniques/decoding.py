@@ -101,6 +101,31 @@ class Without:
 
 
 @dataclass(frozen=True)
+class Until:
+    """A constraint: another one's, from where it has come to, to the end of a part. Writes a work part by part."""
+
+    rule: Constraint
+    begun: Any  # the state of `rule` after what is written
+    ends: Callable[[Any, int], bool]  # (the state of `rule`, the last token) → whether the part is whole
+
+    def start(self) -> tuple[Any, int]:
+        """Nothing of the part written yet."""
+        return self.begun, -1
+
+    def allowed(self, state: tuple[Any, int]) -> NDArray[np.bool_]:
+        """What `rule` allows."""
+        return self.rule.allowed(state[0])
+
+    def advance(self, state: tuple[Any, int], token: int) -> tuple[Any, int]:
+        """As `rule` does."""
+        return self.rule.advance(state[0], token), token
+
+    def finished(self, state: tuple[Any, int]) -> bool:
+        """Whether the part is whole, or the work."""
+        return (state[1] >= 0 and self.ends(*state)) or self.rule.finished(state[0])
+
+
+@dataclass(frozen=True)
 class Sampling:
     """How a token is drawn from the model's distribution. The narrowings are applied in this order."""
 
