@@ -1,9 +1,11 @@
 """Stories: how a plot becomes the first sentence, and who is in it."""
 
+import itertools
+
 import pytest
 import torch
 
-from danqing.arts.plots import COURSE, Course, company, first_sentence, who
+from danqing.arts.plots import COURSE, SPEAKERS_MOST, Course, Dialogue, company, first_sentence, who
 
 
 @pytest.mark.parametrize(
@@ -96,3 +98,20 @@ def test_of_turns_that_were_missed_only_the_last_comes_and_after_a_break_no_spac
     assert course.turn(0.6, "A long opening.\n") in COURSE["en"][2][1]
     assert not course.turn(0.6, "More.")
     assert course.turn(0.7, "More.").startswith(" ")
+
+
+def test_in_a_script_those_of_the_plot_speak_first_and_nobody_twice_in_a_row():
+    dialogue, spoken = Dialogue(["King", "Fool"], torch.Generator().manual_seed(1)), list[str]()
+    for _ in range(40):
+        spoken.append(dialogue.turn(spoken))
+    assert spoken[:2] == ["King", "Fool"]
+    assert set(spoken) == {"King", "Fool"}
+    assert all(one != other for one, other in itertools.pairwise(spoken))
+
+
+def test_without_a_plot_the_model_names_those_who_speak_and_they_are_few():
+    dialogue, spoken = Dialogue([], torch.Generator().manual_seed(1)), list[str]()
+    for number in range(80):
+        spoken.append(dialogue.turn(spoken) or f"new {number}")
+    assert 2 <= len(set(spoken)) <= SPEAKERS_MOST
+    assert all(one != other for one, other in itertools.pairwise(spoken))

@@ -284,9 +284,22 @@ def test_an_english_poem_keeps_its_meter(make: Callable[..., list[Writing]], for
         assert [line[0].lower() for line in poem.lines] == list("fog")
 
 
-def test_free_verse_has_the_lines_asked_for(make: Callable[..., list[Writing]]):
-    (poem,) = make(form="verse", topic="月", length=6)
+@pytest.mark.parametrize(("topic", "start"), [("月", "月亮很好"), ("the moon", "I saw the moon")])
+def test_free_verse_has_the_lines_asked_for(make: Callable[..., list[Writing]], topic: str, start: str):
+    (poem,) = make(form="verse", topic=topic, length=6)
     assert len([line for line in poem.lines if line]) == 6
+    (poem,) = make(form="verse", start=start, length=4)
+    assert poem.lines[0] == start
+    assert len([line for line in poem.lines if line]) == 4
+
+
+def test_in_a_script_nobody_answers_himself():
+    asked = Write(form="script", topic="月夜 归人", length=80, seed=2)
+    script = create(asked, Tools(device.choose("cpu"), styles.shipped())).content
+    assert isinstance(script, Writing)
+    speakers = [line.partition("：")[0] for line in script.lines if line]
+    assert len(speakers) > 3
+    assert all(one != other for one, other in itertools.pairwise(speakers))
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

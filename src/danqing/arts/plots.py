@@ -152,3 +152,27 @@ class Course:
             return ""
         self._turns = self._turns[len(due) :]
         return due[-1] if not text or text[-1].isspace() else f"{self._apart}{due[-1]}"
+
+
+SPEAKERS_MOST = 4  # people in a script
+_NEW, _BACK = 0.15, 0.6  # how often somebody new speaks; how often, of the others, who spoke before the last one
+
+
+class Dialogue:
+    """Who speaks next in a script."""
+
+    def __init__(self, names: Sequence[str], generator: torch.Generator) -> None:
+        """names: those of the plot, who speak first; generator: by which the others are chosen."""
+        self._names, self._generator = tuple(names[:SPEAKERS_MOST]), generator
+
+    def turn(self, speakers: Sequence[str]) -> str:
+        """The next speaker, after these; "" for somebody who has not spoken yet."""
+        chance, other = torch.rand(2, generator=self._generator).tolist()
+        silent = [name for name in self._names if name not in speakers]
+        if silent:
+            return silent[0]
+        heard = list(dict.fromkeys(reversed([name for name in speakers if name != speakers[-1]])))
+        few = len(heard) < 1 or (len(heard) + 1 < SPEAKERS_MOST and chance < _NEW and len(self._names) < 2)
+        if few:
+            return ""
+        return heard[0] if len(heard) == 1 or other < _BACK else heard[1 + int(chance * (len(heard) - 1))]

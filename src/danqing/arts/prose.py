@@ -1,4 +1,4 @@
-"""Stories, scripts and free verse, by the story models; English poems in a form are `metered`.
+"""Stories and scripts, by the story models.
 
 A story grows sentence by sentence, a script line by line: twelve ways to go on are written side by side, and the one
 goes on that keeps to the topic and says something new; it is shown as it is written. A text given with --start stands
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -21,7 +21,6 @@ from danqing.arts import plots, writers
 from danqing.artwork.literature import Writing, is_han, language_of
 from danqing.artwork.request import Step
 from danqing.encode.cast import ROLES, Cast, Others
-from danqing.encode.forms import FreeVerse
 from danqing.encode.script import to_simplified
 from danqing.encode.text import Controls
 from danqing.errors import BadRequest, DanqingError
@@ -49,15 +48,13 @@ SEEN = 150  # tokens of what was written last that are read again, after the fir
 ENDING = 0.6  # share of the length from which on an ending is asked for
 LATELY = {"en": 160, "zh": 50}  # characters
 WISH = 3.0  # what a word of the topic that has not been named lately gains on its logit
-SPEAKERS_MOST, SPEAKER_COST = 4, 0.7  # so many people speak in a script; one who goes on, or one more, costs so much
-EARLIEST_END = 0.7  # share of the length from which on the model may end by itself
-# How long where nothing was said: characters in Chinese, words in English; lines of free verse.
+SPEAKER_COST = 0.7  # a sentence that begins with the person with whom the one before began
+# How long where nothing was said: characters in Chinese, words in English.
 LENGTHS = {("story", "zh"): 400, ("story", "en"): 250, ("script", "zh"): 300, ("script", "en"): 180}
-LINES = 10
 STOP = frozenset(
     ["the", "and", "who", "that", "which", "wanted", "was", "were", "had", "has", "his", "her", "its", "for", "with"]
 )
-PER_WORD, PER_LINE = 1.6, 14  # tokens of an English word, of a line of verse in either language
+PER_WORD = 1.6  # tokens of an English word
 FORMULAS = ("下回", "分解", "不在话")  # with which the novels end a chapter or leave a matter; a story has neither
 SPEAKERS = {"zh": r"^[^：:]{1,8}[：:].+", "en": r"^[A-Z][\w' .-]{0,30}: ?\S.*"}
 SENTENCE = re.compile(r"[.!?。！？…]+[\"'”’」』）)]*")
@@ -67,28 +64,27 @@ SENTENCE = re.compile(r"[.!?。！？…]+[\"'”’」』）)]*")
 class _Plan:
     """A text before it is written."""
 
-    kind: str  # story, script or verse
+    kind: str  # story or script
     language: str
     controls: Controls
     cast: Cast  # the vocabulary, with those who are in the story
+    people: tuple[str, ...]  # whom the plot names
     given: str  # what the person wrote, which stands first
     words: tuple[str, ...]  # what it is to be about, of what the model was taught
     about: tuple[str, ...]  # words whose being there shows that it is
-    lines: int  # of verse; 0 where length counts
     length: int  # characters or words
     tokens: int  # at most
 
 
 def write(desk: Desk) -> list[Writing]:
-    """As many stories, scripts or free poems as were asked for."""
+    """As many stories or scripts as were asked for."""
     request = desk.request
-    kind, language = request.kind or "verse", request.tongue
+    kind, language = request.kind, request.tongue
     writer = desk.writer(writers.STORY[language])
     made: list[Writing] = []
     for number in range(request.count):
         plan = _plan(desk, writer, kind, language, number)
-        text = _poem(desk, writer, plan, number) if plan.lines else _told(desk, writer, plan, number)
-        rows = tuple(text.split("\n"))
+        rows = tuple(_told(desk, writer, plan, number).split("\n"))
         writing = Writing(rows, titled(request.topic), form=kind, language=language)
         made.append(writers.in_script(writing, request.script))
     if len({writing.lines for writing in made}) < request.count:
@@ -101,6 +97,34 @@ def write(desk: Desk) -> list[Writing]:
 
 def _plan(desk: Desk, writer: Writer, kind: str, language: str, number: int) -> _Plan:
     request = desk.request
+    given = start(desk, writer, kind)
+    length = request.length or LENGTHS[kind, language]
+    tokens = int(length * (PER_WORD if language == "en" else 1)) + SENTENCE_TOKENS
+    topic = desk.words(request.topic) if language == "zh" else request.topic or ""
+    plot = plots.first_sentence(topic, language)
+    first = given or (plot if kind == "story" else "")
+    if language == "zh" and not given and writer.vocabulary.unknown_in(first):
+        first = ""
+    people = plots.who(f"{given} {topic}", writer.about.get("people", {}), language)[: len(ROLES)]
+    names = _cast(desk, writer, people, number) if kind == "story" else ()
+    words = tuple(word for word in keywords(desk, writer, language) if word not in names)
+    return _Plan(
+        kind,
+        language,
+        Controls(kind, start="" if given else "opening", cast=names, topics=words),
+        Cast(writer.vocabulary, names),
+        tuple(people),
+        first + ("\n" if first and kind != "story" else ""),
+        words,
+        _named(request.topic or "", words, language, names),
+        length,
+        tokens,
+    )
+
+
+def start(desk: Desk, writer: Writer, kind: str) -> str:
+    """What the person gave as a beginning; raises BadRequest where it is not in the language of the text."""
+    request, language = desk.request, desk.request.tongue
     given = desk.words(request.start) if language == "zh" else (request.start or "").strip()
     if language == "zh":
         writers.check_known(writer, "start", re.sub(r"\s", "", given))
@@ -108,42 +132,18 @@ def _plan(desk: Desk, writer: Writer, kind: str, language: str, number: int) -> 
         raise BadRequest(
             f"--start is {_called(language_of(given))} and the {kind} {_called(language)}; use one language"
         )
-    verse = kind == "verse"
-    lines = (request.length or LINES) if verse else 0
-    length = 0 if verse else request.length or LENGTHS[kind, language]
-    tokens = lines * PER_LINE * 2 if verse else int(length * (PER_WORD if language == "en" else 1)) + SENTENCE_TOKENS
-    topic = desk.words(request.topic) if language == "zh" else request.topic or ""
-    plot = plots.first_sentence(topic, language)
-    first = given or (plot if kind == "story" else "")
-    if language == "zh" and not given and writer.vocabulary.unknown_in(first):
-        first = ""
-    names = _people(desk, writer, f"{given} {topic}", kind, number)
-    words = tuple(word for word in keywords(desk, writer, language) if word not in names)
-    return _Plan(
-        kind,
-        language,
-        Controls(kind, start="" if given else "opening", cast=names, topics=words),
-        Cast(writer.vocabulary, names),
-        first + ("\n" if first and kind != "story" else ""),
-        words,
-        _named(request.topic or "", words, language, names),
-        lines,
-        length,
-        tokens,
-    )
+    return given
 
 
-def _people(desk: Desk, writer: Writer, plot: str, kind: str, number: int) -> tuple[str, ...]:
-    """Who is in the story: those of the plot, and one or two whom they meet; () where the model has no roles."""
+def _cast(desk: Desk, writer: Writer, people: Sequence[str], number: int) -> tuple[str, ...]:
+    """Who is in a story: those of the plot, and one or two whom they meet; () where the model has no roles."""
     from danqing.compute import seed as seeds
 
-    people: dict[str, bool] = writer.about.get("people", {})
-    if kind != "story" or not people or not writer.vocabulary.has(ROLES[0]):
+    if not writer.about.get("people") or not writer.vocabulary.has(ROLES[0]):
         return ()
-    names = plots.who(plot, people, desk.request.tongue)[: len(ROLES)]
-    others = plots.company(names, writer.about.get("companions", {}))[:COMPANIONS]
+    others = plots.company(people, writer.about.get("companions", {}))[:COMPANIONS]
     order = torch.randperm(len(others), generator=seeds.generator(desk.seed, stream=50 + number)).tolist()
-    return (*names, *[others[i] for i in order][: max(0, COMPANY - len(names))])
+    return (*people, *[others[i] for i in order][: max(0, COMPANY - len(people))])
 
 
 def _named(topic: str, words: tuple[str, ...], language: str, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -213,26 +213,6 @@ def sampling(desk: Desk, language: str, writer: Writer) -> Sampling:
     )
 
 
-def _poem(desk: Desk, writer: Writer, plan: _Plan, number: int) -> str:
-    """One poem in free verse. It is short: several are written to the end and the best is kept."""
-    from danqing.compute import seed as seeds
-    from danqing.techniques import decoding
-
-    v = writer.vocabulary
-    told = _Teller(desk, plan, number)
-    desk.tools.on_step(Step(0, plan.tokens, "beginning"))
-    enough = FreeVerse(v, plan.lines) if plan.language == "zh" else _Enough(v, plan)
-    rule = decoding.All((decoding.Without(len(v), writer.never), enough))
-    before = [*_before(desk, writer, plan, plan.controls), *v.encode(plan.given)]
-    generator = seeds.generator(desk.seed, stream=100 + number)
-    drawn = sampling(desk, plan.language, writer)
-    poems = decoding.sample(writer.model, before, rule, drawn, WAYS, generator, writer.end, plan.tokens)
-    best = max(poems, key=lambda one: one.likelihood + TOPIC_WORTH * _present(v.decode(one.tokens), plan.words))
-    text = _trimmed(plan.given + v.decode(best.tokens), plan)
-    told.finish(text)
-    return text
-
-
 def _told(desk: Desk, writer: Writer, plan: _Plan, number: int) -> str:
     """One story or script, told row by row as it comes."""
     from danqing.compute import seed as seeds
@@ -242,47 +222,89 @@ def _told(desk: Desk, writer: Writer, plan: _Plan, number: int) -> str:
     generator = seeds.generator(desk.seed, stream=100 + number)
     plain, end = sampling(desk, plan.language, writer), writer.end
     people = Others(v, [*writer.about.get("people", {}), *FORMULAS] if plan.controls.cast else ())
-    never = writer.never - {v.id(role) for role in ROLES[: len(v.names)]}
+    never = (writer.never | {end}) - {v.id(role) for role in ROLES[: len(v.names)]}
     if plan.language == "en" and v.names:
         opened = v.encode(" '")  # speech stands between double marks, as in what it has read
         never |= frozenset(opened if len(opened) == 1 else ())
-    course = plots.Course(plan.language, generator) if plan.kind == "story" else None
-    speech, bare = _speech(v), _before(desk, writer, plan, Controls(plan.kind))
+    cues = (_Turns if plan.kind == "story" else _Speakers)(plan, generator)
+    bare = _before(desk, writer, plan, Controls(plan.kind))
     told = _Teller(desk, plan, number)
     desk.tools.on_step(Step(0, plan.tokens, "beginning"))
-    parts: list[tuple[int, ...]] = []  # sentences
+    parts: list[tuple[int, ...]] = []  # sentences, or lines of a script
     while True:
         written = [token for part in parts for token in part]
         text = plan.given + v.decode(written)
-        if _long_enough(text, plan) or len(written) > plan.tokens or (course and course.ended):
+        if _share(text, plan) >= 1 or len(written) > plan.tokens or cues.ended:
             break
-        may_end = _long_enough(text, plan, EARLIEST_END)
-        announced = text.rstrip().endswith((":", "："))
-        quoted = text.rstrip().endswith('"')  # in English, who said it may follow
-        turn = v.encode(course.turn(_share(text, plan), text)) if course and not announced and not quoted else []
-        silent = speech if course and (turn or _speaks(text[-TALK:])) and not announced else frozenset()
-        allowed = decoding.Without(len(v), (never if may_end else never | {end}) | silent)
+        cue = cues.next(text)
+        allowed = decoding.Without(len(v), never | cue.never)
         rule = decoding.All((allowed, people, _Sentence(v, plan)))
-        before = [*_before(desk, writer, plan, _controls(plan, text)), *_seen(plan, parts), *turn]
+        before = [*_before(desk, writer, plan, _controls(plan, text)), *_seen(plan, parts), *cue.tokens]
         wishing = replace(plain, wanted=_tokens(v, _missing(text, plan)), wish=WISH)
         ways = decoding.sample(writer.model, before, rule, wishing, WAYS, generator, end, SENTENCE_TOKENS)
-        alone = [0.0] * len(ways)
-        if course and not writer.guest:
-            alone = decoding.likelihoods(writer.model, [*bare, *turn], [way.tokens for way in ways])
-        _, best = max(
-            zip(alone, ways, strict=True),
-            key=lambda one: (
-                _worth(one[1], v.decode(one[1].tokens), text, plan)
-                + THREAD * (one[1].likelihood - one[0]) * bool(course)
-            ),
-        )
-        parts.append((*turn, *best.tokens))
+        alone = [way.likelihood for way in ways]
+        if not writer.guest:
+            alone = decoding.likelihoods(writer.model, [*bare, *cue.tokens], [way.tokens for way in ways])
+        worths = [
+            _worth(way, v.decode(way.tokens), text, plan) + THREAD * (way.likelihood - single)
+            for way, single in zip(ways, alone, strict=True)
+        ]
+        best = ways[max(range(len(ways)), key=worths.__getitem__)]
+        parts.append((*cue.tokens, *best.tokens))
         told.hear(v.decode([*written, *parts[-1]]), len(written) + len(parts[-1]))
-        if not best.tokens or (may_end and best.finished and not rule.parts[-1].finished(best.tokens)):
+        if not best.tokens:
             break
     text = _trimmed(plan.given + v.decode([token for part in parts for token in part]), plan)
     told.finish(text)
     return text
+
+
+class _Cue(NamedTuple):
+    """How the next part begins, and what does not stand in it."""
+
+    tokens: list[int]
+    never: frozenset[int]
+
+
+class _Turns:
+    """What is said of the next sentence of a story: its turn, and whether anybody may speak."""
+
+    def __init__(self, plan: _Plan, generator: torch.Generator) -> None:
+        self._plan, self._course = plan, plots.Course(plan.language, generator)
+        marks = set('"“”:：道曰')  # with which speech begins: marks, and the verbs that a mark has to follow
+        v = plan.cast
+        self._speech = frozenset(token for token in range(len(v)) if marks & set(v.decode([token])))
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last turn is written."""
+        return self._course.ended
+
+    def next(self, text: str) -> _Cue:
+        """After this text."""
+        said = text.rstrip()
+        if said.endswith((":", "：")):  # somebody has just been announced
+            return _Cue([], frozenset())
+        turn = "" if said.endswith('"') else self._course.turn(_share(text, self._plan), text)  # who said it may follow
+        silent = turn or _speaks(text[-TALK:])
+        return _Cue(self._plan.cast.encode(turn), self._speech if silent else frozenset())
+
+
+class _Speakers:
+    """Who speaks the next line of a script."""
+
+    ended = False
+
+    def __init__(self, plan: _Plan, generator: torch.Generator) -> None:
+        self._v, self._colon = plan.cast, ":" if plan.language == "en" else "："
+        self._dialogue = plots.Dialogue([name[0].upper() + name[1:] for name in plan.people], generator)
+
+    def next(self, text: str) -> _Cue:
+        """After this text."""
+        speakers = [row.partition(self._colon)[0] for row in text.strip().split("\n") if self._colon in row]
+        if name := self._dialogue.turn(speakers):
+            return _Cue(self._v.encode(f"{name}{self._colon}"), frozenset())
+        return _Cue([], frozenset(self._v.encode(name)[0] for name in speakers))  # somebody else begins otherwise
 
 
 def _before(desk: Desk, writer: Writer, plan: _Plan, controls: Controls) -> list[int]:
@@ -292,7 +314,7 @@ def _before(desk: Desk, writer: Writer, plan: _Plan, controls: Controls) -> list
 
 def _controls(plan: _Plan, text: str) -> Controls:
     """What the next sentence is asked for as: an ending, where a story has gone on for long enough."""
-    late = plan.kind == "story" and _long_enough(text, plan, ENDING)
+    late = plan.kind == "story" and _share(text, plan) >= ENDING
     return replace(plan.controls, start="ending") if late and plan.cast.names else plan.controls
 
 
@@ -310,14 +332,10 @@ def _worth(way: Sample, text: str, before: str, plan: _Plan) -> float:
     """How good a way to go on it is: likely enough, about the topic where that has not been named lately, not stale."""
     recent = before[-RECENT:]
     worth = min(way.likelihood, LIKELY) + TOPIC_WORTH * sum(word in text.lower() for word in _missing(before, plan))
-    own = _content(text, plan.language)
+    own = content(text, plan.language)
     worth -= STALE_COST * sum(word in recent for word in own) / max(4, len(own))
     worth -= STALE_COST * (len(own) - len(set(own))) / max(4, len(own))
-    if plan.kind == "script":
-        name, *cast = (re.split("[:：]", row)[0] for row in (text.strip(), *reversed(before.strip().split("\n"))))
-        crowded = len(set(cast)) >= SPEAKERS_MOST and name not in cast
-        worth -= SPEAKER_COST * (name == cast[0] or crowded)
-    elif plan.cast.names:
+    if plan.cast.names:
         length = len(text.split()) if plan.language == "en" else len(text)
         worth -= LONG_COST * max(0.0, length / LONG[plan.language] - 1)
         worth -= SPEAKER_COST * _same_first(text, before, plan.cast.names)
@@ -328,12 +346,6 @@ def _worth(way: Sample, text: str, before: str, plan: _Plan) -> float:
 
 def _speaks(text: str) -> bool:
     return bool(re.search('["“]', text))
-
-
-def _speech(vocabulary: Cast) -> frozenset[int]:
-    """The tokens with which a speech begins: marks, and the verb that a mark has to follow."""
-    marks = set('"“”:：道曰')
-    return frozenset(token for token in range(len(vocabulary)) if marks & set(vocabulary.decode([token])))
 
 
 def _same_first(text: str, before: str, names: Sequence[str]) -> bool:
@@ -363,26 +375,20 @@ def _tokens(vocabulary: Cast, words: Sequence[str]) -> frozenset[int]:
     return frozenset(tokens[0] for tokens in found if len(tokens) == 1)
 
 
-def _content(text: str, language: str) -> list[str]:
+def content(text: str, language: str) -> list[str]:
     """The words that carry a sentence: English ones of four letters and more, pairs of Chinese characters."""
     if language == "en":
         return re.findall(r"[A-Za-z]{4,}", text)
     return [text[i : i + 2] for i in range(len(text) - 1) if all(map(is_han, text[i : i + 2]))]
 
 
-def _present(text: str, words: Sequence[str]) -> float:
-    """Share of the words that stand in the text."""
-    low = text.lower()
-    return sum(word in low for word in words) / max(1, len(words))
-
-
-class _Enough:
-    """A constraint that allows everything and ends a poem with the line that makes it long enough."""
+class _Sentence:
+    """A constraint that allows everything and ends with a sentence of a story, or a line of a script."""
 
     def __init__(self, vocabulary: Any, plan: _Plan) -> None:
         import numpy as np
 
-        self._v, self._plan = vocabulary, plan
+        self._v, self._script = vocabulary, plan.kind == "script"
         self._all = np.ones(len(vocabulary), dtype=np.bool_)
 
     def start(self) -> tuple[int, ...]:
@@ -398,27 +404,12 @@ class _Enough:
         return (*state, token)
 
     def finished(self, state: Sequence[int]) -> bool:
-        """Whether a line has just ended and there are enough."""
-        return "\n" in self._v.decode(state[-2:]) and _long_enough(self._v.decode(state), self._plan)
-
-
-class _Sentence(_Enough):
-    """The same for a sentence of a story, or a line of a script."""
-
-    def finished(self, state: Sequence[int]) -> bool:
         """Whether it has ended, and is more than its marks."""
         tail = self._v.decode(state[-2:])
-        ended = "\n" in tail if self._plan.kind == "script" else SENTENCE.search(tail)
-        if not ended:
+        if not ("\n" in tail if self._script else SENTENCE.search(tail)):
             return False
         text = self._v.decode(state)
-        return sum(map(str.isalpha, text)) > 3 and (self._plan.kind == "script" or _balanced(text))
-
-
-def _long_enough(text: str, plan: _Plan, share: float = 1.0) -> bool:
-    if plan.lines:
-        return len([row for row in text.split("\n")[:-1] if row.strip()]) >= plan.lines
-    return _share(text, plan) >= share
+        return sum(map(str.isalpha, text)) > 3 and (self._script or _balanced(text))
 
 
 def _share(text: str, plan: _Plan) -> float:
@@ -428,18 +419,18 @@ def _share(text: str, plan: _Plan) -> float:
 
 
 def _cleaned(text: str, language: str) -> str:
-    """Without bytes that are no character; with “” closed where a straight mark did, as in some of the novels."""
+    """Without bytes that are no character; with “” closed where a straight mark did, as in some of the novels.
+
+    Kings of a script have their numbers as numbers: it has read "King Richard Iii".
+    """
     text = text.replace("\ufffd", "")
+    text = re.sub(r"(?m)^([\w ]+ )(I[iv]+|Vi*)(?=:)", lambda found: found[1] + found[2].upper(), text)
     return re.sub(r"“([^“”\"\n]*)\"", r"“\1”", text).replace("`", "") if language == "zh" else text
 
 
 def _trimmed(text: str, plan: _Plan) -> str:
-    """Without a last sentence that was cut off; a script without rows that nobody speaks; verse of its lines."""
+    """Without a last sentence that was cut off; a script without rows that nobody speaks."""
     text = re.sub(r"\n{3,}", "\n\n", _cleaned(text, plan.language)).strip()
-    if plan.lines:
-        rows = [row.strip() for row in text.split("\n")]
-        filled = [i for i, row in enumerate(rows) if row][: plan.lines]
-        return "\n".join(rows[: filled[-1] + 1]) if filled else text
     if plan.kind == "script":
         spoken = [row for row in text.split("\n") if re.match(SPEAKERS[plan.language], row)]
         text = "\n".join(spoken) or text
@@ -460,8 +451,6 @@ class _Teller:
         rows = _cleaned(self._plan.given + text, self._plan.language).split("\n")[:-1]
         if self._plan.kind == "script":
             rows = [row for row in rows if re.match(SPEAKERS[self._plan.language], row)]
-        if self._plan.lines:
-            rows = rows[: self._plan.lines]
         self._tell(rows, done)
 
     def finish(self, text: str) -> None:

@@ -1,9 +1,9 @@
 """Poems, couplets, stories and scripts by the language models that ship with Danqing, in Chinese and English.
 
 This file says what can be asked for and refuses what contradicts itself; `verse` writes and revises Chinese poems,
-`metered` writes English ones, `prose` stories and scripts, and `writers` opens what they need. A poem's form is kept
-while it is written, judged afterwards by rules that share no code with those, and no line of it is one of the poems
-that the model learned from.
+`lyric` writes English ones and free verse, `prose` stories and scripts, and `writers` opens what they need. A poem's
+form is kept while it is written, judged afterwards by rules that share no code with those, and no line of it is one of
+the poems that the model learned from.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def create(request: Write, tools: Tools) -> Artwork:
 
 def create_all(request: Write, tools: Tools) -> tuple[Artwork, ...]:
     """Meet the request: `count` works. Raises BadRequest, InvalidMedia or Unavailable before any long work begins."""
-    from danqing.arts import metered, prose, verse, writers
+    from danqing.arts import lyric, prose, verse, writers
     from danqing.artwork.artwork import Artwork
     from danqing.artwork.provenance import Provenance, describe, parent
     from danqing.compute import seed as seeds
@@ -141,10 +141,10 @@ def create_all(request: Write, tools: Tools) -> tuple[Artwork, ...]:
     _check_own(request, desk)
     if request.revise is not None:
         made = verse.revise(desk)
-    elif request.kind in ENGLISH:
-        made = metered.write(desk)
-    elif request.kind in EITHER or request.tongue == "en":
+    elif request.kind in ("story", "script"):
         made = prose.write(desk)
+    elif request.kind in (*ENGLISH, "verse") or request.tongue == "en":
+        made = lyric.write(desk)
     else:
         made = verse.write(desk)
     parents = (parent("text", request.revise),) if request.revise else ()

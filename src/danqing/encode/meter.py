@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -468,3 +468,42 @@ class Meter:
         words = self.lexicon.words
         own = english.onset(words[word])
         return frozenset(n for n in np.flatnonzero(self.lexicon.keys[key]).tolist() if english.onset(words[n]) == own)
+
+
+class FreeState(NamedTuple):
+    """How far free verse has come."""
+
+    line: int
+    length: int = 0  # tokens of the line
+
+
+class FreeLines:
+    """Free verse over pieces, as a `Constraint`: so many lines, of a few words at least and LONGEST tokens at most."""
+
+    LONGEST = 20
+
+    def __init__(self, vocabulary: Any, count: int, never: frozenset[int]) -> None:
+        """never: tokens that are no text."""
+        self.count = count
+        text = np.array([token not in never for token in range(len(vocabulary))])
+        breaks = np.array(["\n" in vocabulary.decode([token]) for token in range(len(vocabulary))])
+        self._words: Mask = text & ~breaks
+        self._breaks: Mask = text & breaks
+
+    def start(self) -> FreeState:
+        """Nothing written yet."""
+        return FreeState(0)
+
+    def finished(self, state: FreeState) -> bool:
+        """Whether all lines are there."""
+        return state.line >= self.count
+
+    def allowed(self, state: FreeState) -> Mask:
+        """The tokens that may come next: (V,) bool, never empty."""
+        if state.length >= self.LONGEST:
+            return self._breaks
+        return self._words if state.length < 3 else np.logical_or(self._words, self._breaks)
+
+    def advance(self, state: FreeState, token: int) -> FreeState:
+        """The state after `token`."""
+        return FreeState(state.line + 1) if self._breaks[token] else FreeState(state.line, state.length + 1)
