@@ -126,6 +126,15 @@ def test_a_poem_keeps_its_form_whatever_the_model(make: Callable[..., list[Writi
     assert told.kept, told.broken
 
 
+def test_couplets_may_be_long_and_several_may_answer_one_line(make: Callable[..., list[Writing]]):
+    upper = "风声雨声读书声声声入耳家事国事天下事事事关心古今多少事都付笑谈中"
+    known = "".join(char for char in upper if char in vocabulary().characters)
+    long = (known * 40)[:32]
+    for couplet in make(form="对联", start=long, count=2):
+        assert couplet.lines[0] == long
+        assert len(couplet.lines[1]) == len(long)
+
+
 def test_the_default_is_a_quatrain_and_the_same_seed_gives_it_again(make: Callable[..., list[Writing]]):
     first, again, other = make(), make(), make(seed=2)
     assert first[0].form == "七绝"
@@ -255,14 +264,26 @@ def test_those_of_the_plot_are_in_a_story_and_whom_they_may_meet_and_nobody_else
     assert "宋江" not in story.text
 
 
-def test_a_story_takes_its_turns_and_ends_with_the_last():
-    asked = Write(form="story", language="en", topic="a fox who wanted the moon", length=80, seed=1)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_story_ends_with_its_last_turn(seed: int):
+    asked = Write(form="story", language="en", topic="a fox who wanted the moon", length=60, seed=seed)
     story = create(asked, Tools(device.choose("cpu"), styles.shipped())).content
     assert isinstance(story, Writing)
-    turns = [plots.COURSE["en"][0][1], plots.COURSE["en"][-1][1]]
-    begin, end = (max(story.text.rfind(f" {words}") for words in turn) for turn in turns)
-    assert 0 < begin < end
-    assert len(prose.SENTENCE.findall(story.text[end:])) == 1
+    end = max(story.text.rfind(words) for words in plots.COURSE["en"][-1][1])
+    assert end > 0
+    assert len(prose.SENTENCE.findall(story.text[end:])) <= 1
+
+
+def test_no_turn_breaks_into_a_sentence_that_was_begun(make: Callable[..., list[Writing]]):
+    begun = "The fox looked at the moon and wanted"
+    (story,) = make(form="story", language="en", start=begun, length=60)
+    after = story.text.removeprefix(begun)
+    assert not any(after.startswith(f" {words}") for words in plots.COURSE["en"][0][1])
+
+
+def test_who_is_called_by_a_word_for_speech_may_be_named(catalog: Catalog):
+    writer = writers.Desk(Write(), Tools(device.choose("cpu"), Styles(catalog)), 0).writer(writers.STORY["zh"])
+    assert writer.vocabulary.id(ROLES[0]) not in prose._speech(writer.vocabulary)
 
 
 @pytest.mark.parametrize(("form", "lines"), [("haiku", 3), ("quatrain", 4), ("sonnet", 14)])
@@ -293,13 +314,20 @@ def test_free_verse_has_the_lines_asked_for(make: Callable[..., list[Writing]], 
     assert len([line for line in poem.lines if line]) == 4
 
 
-def test_in_a_script_nobody_answers_himself():
-    asked = Write(form="script", topic="月夜 归人", length=80, seed=2)
-    script = create(asked, Tools(device.choose("cpu"), styles.shipped())).content
-    assert isinstance(script, Writing)
-    speakers = [line.partition("：")[0] for line in script.lines if line]
-    assert len(speakers) > 3
+@pytest.mark.parametrize("start", [None, "书生：你是谁", "：你是谁", "夜里下雨"])
+def test_in_a_script_nobody_answers_himself(make: Callable[..., list[Writing]], start: str | None):
+    (script,) = make(form="script", topic="书生夜遇女鬼", start=start, length=120)
+    assert script.text.startswith(start or "书生：")
+    rows = [line for line in script.lines[1 if start else 0 :] if line]
+    speakers = [line.partition("：")[0] for line in rows]
+    assert len(speakers) > 1
     assert all(one != other for one, other in itertools.pairwise(speakers))
+
+
+def test_the_rows_that_a_free_poem_begins_with_stay_as_they_are(make: Callable[..., list[Writing]]):
+    (poem,) = make(form="verse", start="I saw the moon\n\nThe moon saw me", length=4)
+    assert poem.lines[:3] == ("I saw the moon", "", "The moon saw me")
+    assert len([line for line in poem.lines if line]) == 4
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -321,6 +349,7 @@ def test_in_a_script_nobody_answers_himself():
         ({"acrostic": "春夏", "start": "秋天"}, "--start begins with 秋 and --acrostic with 春"),
         ({"form": "sonnet", "start": "The moon"}, "--start and --form sonnet"),
         ({"form": "story", "acrostic": "ab"}, "--acrostic and --form story"),
+        ({"acrostic": "SEA", "topic": "the moon"}, "--acrostic and free verse"),
         ({"form": "story", "rhyme": "东"}, "--rhyme goes with"),
         ({"form": "story", "poet": "李白"}, "--poet goes with Chinese poems, not with --form story"),
         ({"form": "七绝", "length": 8}, "--length is 8 and --form 七绝 has its own"),

@@ -90,7 +90,7 @@ def _head(plot: str) -> str:
     found = _SOMEBODY.search(plot)
     if not found:
         return ""
-    said = itertools.takewhile(lambda word: word.lower() not in AFTER, found[1].split())
+    said = itertools.takewhile(lambda word: word.lower() not in AFTER and word[-2:] != "ed", found[1].split())
     words = list(itertools.islice(said, 4))
     return words[-1].lower() if words else ""
 

@@ -9,6 +9,7 @@ story is asked for as an ending.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -36,12 +37,13 @@ REPETITION = 0.5  # what a token that stands there already loses of its logit: i
 KEYWORDS = 5
 COMPANY, COMPANIONS = 3, 4  # people in a story where the plot has fewer; how many of the likeliest they are drawn from
 TOPIC_WORTH = 0.5  # what naming the topic is worth against a candidate's likelihood
-# Of a sentence: likelier than LIKELY is no better; a share of words that stood in the last RECENT characters already, a
-# speaker who goes on speaking, a sentence that was cut off cost so much.
+# Of a sentence: likelier than LIKELY is no better; a share of words that stood in the last RECENT characters already
+# costs so much, and being cut off.
 LIKELY, RECENT, STALE_COST, CUT_COST = -1.6, 400, 1.5, 1.0
 LONG, LONG_COST = {"en": 22, "zh": 60}, 0.5  # words, characters of a sentence; what as many again cost
 NAMED, NAMED_COST = 2, 0.3  # people are named so often in a sentence; what once more costs
-ASKED_COST = 0.5  # a question that nobody asks
+LOUD_COST = 0.5  # a question that nobody asks, speech without marks
+UNMARKED = re.compile(r"\b(?:said|cried|asked|answered|replied|exclaimed|thought)\b[^,.]*, [A-Z]")
 TALK = 160  # so many characters after a speech nobody speaks
 THREAD = 0.5  # what it is worth, in nats a token, that a sentence is likelier after the story than by itself
 SEEN = 150  # tokens of what was written last that are read again, after the first sentence
@@ -70,7 +72,6 @@ class _Plan:
     cast: Cast  # the vocabulary, with those who are in the story
     people: tuple[str, ...]  # whom the plot names
     given: str  # what the person wrote, which stands first
-    words: tuple[str, ...]  # what it is to be about, of what the model was taught
     about: tuple[str, ...]  # words whose being there shows that it is
     length: int  # characters or words
     tokens: int  # at most
@@ -115,7 +116,6 @@ def _plan(desk: Desk, writer: Writer, kind: str, language: str, number: int) -> 
         Cast(writer.vocabulary, names),
         tuple(people),
         first + ("\n" if first and kind != "story" else ""),
-        words,
         _named(request.topic or "", words, language, names),
         length,
         tokens,
@@ -227,27 +227,24 @@ def _told(desk: Desk, writer: Writer, plan: _Plan, number: int) -> str:
         opened = v.encode(" '")  # speech stands between double marks, as in what it has read
         never |= frozenset(opened if len(opened) == 1 else ())
     cues = (_Turns if plan.kind == "story" else _Speakers)(plan, generator)
-    bare = _before(desk, writer, plan, Controls(plan.kind))
-    told = _Teller(desk, plan, number)
+    bare = _before(desk, writer, plan, Controls(plan.kind, cast=plan.controls.cast))
+    told = _Teller(desk, plan)
     desk.tools.on_step(Step(0, plan.tokens, "beginning"))
     parts: list[tuple[int, ...]] = []  # sentences, or lines of a script
     while True:
         written = [token for part in parts for token in part]
         text = plan.given + v.decode(written)
-        if _share(text, plan) >= 1 or len(written) > plan.tokens or cues.ended:
+        if cues.ended(text) or len(written) > plan.tokens:
             break
         cue = cues.next(text)
         allowed = decoding.Without(len(v), never | cue.never)
-        rule = decoding.All((allowed, people, _Sentence(v, plan)))
+        rule = decoding.All((allowed, people, _Sentence(v, plan, cue.first)))
         before = [*_before(desk, writer, plan, _controls(plan, text)), *_seen(plan, parts), *cue.tokens]
         wishing = replace(plain, wanted=_tokens(v, _missing(text, plan)), wish=WISH)
         ways = decoding.sample(writer.model, before, rule, wishing, WAYS, generator, end, SENTENCE_TOKENS)
-        alone = [way.likelihood for way in ways]
-        if not writer.guest:
-            alone = decoding.likelihoods(writer.model, [*bare, *cue.tokens], [way.tokens for way in ways])
         worths = [
-            _worth(way, v.decode(way.tokens), text, plan) + THREAD * (way.likelihood - single)
-            for way, single in zip(ways, alone, strict=True)
+            _worth(way, v.decode(way.tokens), text, plan) + THREAD * gain
+            for way, gain in zip(ways, writer.gains([*bare, *cue.tokens], ways), strict=True)
         ]
         best = ways[max(range(len(ways)), key=worths.__getitem__)]
         parts.append((*cue.tokens, *best.tokens))
@@ -262,8 +259,9 @@ def _told(desk: Desk, writer: Writer, plan: _Plan, number: int) -> str:
 class _Cue(NamedTuple):
     """How the next part begins, and what does not stand in it."""
 
-    tokens: list[int]
-    never: frozenset[int]
+    tokens: Sequence[int] = ()
+    never: frozenset[int] = frozenset()
+    first: frozenset[int] = frozenset()  # what it does not begin with
 
 
 class _Turns:
@@ -271,12 +269,8 @@ class _Turns:
 
     def __init__(self, plan: _Plan, generator: torch.Generator) -> None:
         self._plan, self._course = plan, plots.Course(plan.language, generator)
-        marks = set('"“”:：道曰')  # with which speech begins: marks, and the verbs that a mark has to follow
-        v = plan.cast
-        self._speech = frozenset(token for token in range(len(v)) if marks & set(v.decode([token])))
 
-    @property
-    def ended(self) -> bool:
+    def ended(self, text: str) -> bool:
         """Whether the last turn is written."""
         return self._course.ended
 
@@ -284,27 +278,41 @@ class _Turns:
         """After this text."""
         said = text.rstrip()
         if said.endswith((":", "：")):  # somebody has just been announced
-            return _Cue([], frozenset())
-        turn = "" if said.endswith('"') else self._course.turn(_share(text, self._plan), text)  # who said it may follow
+            return _Cue()
+        last = SENTENCE.search(said, max(0, len(said) - 8))
+        whole = not said or (last is not None and last.end() == len(said) and said[-1] != '"')  # who said it may follow
+        turn = self._course.turn(_share(text, self._plan), text) if whole else ""
         silent = turn or _speaks(text[-TALK:])
-        return _Cue(self._plan.cast.encode(turn), self._speech if silent else frozenset())
+        return _Cue(self._plan.cast.encode(turn), _speech(self._plan.cast.vocabulary) if silent else frozenset())
+
+
+@functools.lru_cache(maxsize=4)
+def _speech(vocabulary: Any) -> frozenset[int]:
+    """The tokens with which speech begins: marks, and the Chinese verbs that a mark has to follow."""
+    marks = set('"“”:：道曰')
+    return frozenset(token for token in range(len(vocabulary)) if marks & set(vocabulary.decode([token])))
 
 
 class _Speakers:
     """Who speaks the next line of a script."""
 
-    ended = False
-
     def __init__(self, plan: _Plan, generator: torch.Generator) -> None:
-        self._v, self._colon = plan.cast, ":" if plan.language == "en" else "："
+        self._plan, self._colon = plan, ":" if plan.language == "en" else "："
         self._dialogue = plots.Dialogue([name[0].upper() + name[1:] for name in plan.people], generator)
+
+    def ended(self, text: str) -> bool:
+        """Whether the script is long enough."""
+        return _share(text, self._plan) >= 1
 
     def next(self, text: str) -> _Cue:
         """After this text."""
-        speakers = [row.partition(self._colon)[0] for row in text.strip().split("\n") if self._colon in row]
+        v, break_ = self._plan.cast, "" if not text or text.endswith("\n") else "\n"
+        rows = (row for row in text.split("\n") if re.match(SPEAKERS[self._plan.language], row))
+        speakers = [row.partition(":" if ":" in row[:40] else "：")[0] for row in rows]
         if name := self._dialogue.turn(speakers):
-            return _Cue(self._v.encode(f"{name}{self._colon}"), frozenset())
-        return _Cue([], frozenset(self._v.encode(name)[0] for name in speakers))  # somebody else begins otherwise
+            return _Cue(v.encode(f"{break_}{name}{self._colon}"))
+        # Somebody else begins otherwise.
+        return _Cue(v.encode(break_), first=frozenset(v.encode(name)[0] for name in speakers))
 
 
 def _before(desk: Desk, writer: Writer, plan: _Plan, controls: Controls) -> list[int]:
@@ -340,7 +348,8 @@ def _worth(way: Sample, text: str, before: str, plan: _Plan) -> float:
         worth -= LONG_COST * max(0.0, length / LONG[plan.language] - 1)
         worth -= SPEAKER_COST * _same_first(text, before, plan.cast.names)
         worth -= NAMED_COST * max(0, sum(text.lower().count(name.lower()) for name in plan.cast.names) - NAMED)
-        worth -= ASKED_COST * (not _speaks(text) and text.rstrip().endswith(("?", "？")))
+        loud = text.rstrip().endswith(("?", "？")) or UNMARKED.search(text)
+        worth -= LOUD_COST * (not _speaks(text) and bool(loud))
     return worth - CUT_COST * (not way.finished or not _balanced(text))
 
 
@@ -385,19 +394,22 @@ def content(text: str, language: str) -> list[str]:
 class _Sentence:
     """A constraint that allows everything and ends with a sentence of a story, or a line of a script."""
 
-    def __init__(self, vocabulary: Any, plan: _Plan) -> None:
+    def __init__(self, vocabulary: Any, plan: _Plan, first: frozenset[int]) -> None:
+        """first: the tokens that it does not begin with."""
         import numpy as np
 
         self._v, self._script = vocabulary, plan.kind == "script"
         self._all = np.ones(len(vocabulary), dtype=np.bool_)
+        self._first = self._all.copy()
+        self._first[list(first)] = False
 
     def start(self) -> tuple[int, ...]:
         """Nothing written yet."""
         return ()
 
     def allowed(self, state: tuple[int, ...]) -> Any:
-        """Every token."""
-        return self._all
+        """Every token, but for the first one."""
+        return self._all if state else self._first
 
     def advance(self, state: tuple[int, ...], token: int) -> tuple[int, ...]:
         """One more token."""
@@ -413,9 +425,13 @@ class _Sentence:
 
 
 def _share(text: str, plan: _Plan) -> float:
-    """How much of the length that was asked for has been written."""
-    size = len(text.split()) if plan.language == "en" else len(re.sub(r"\s", "", text))
-    return size / plan.length
+    """How much of the length that was asked for has been written: what was given counts, up to two thirds."""
+    given, size = _size(plan.given, plan.language), _size(text, plan.language)
+    return (min(given, plan.length * 2 / 3) + size - given) / plan.length
+
+
+def _size(text: str, language: str) -> int:
+    return len(text.split()) if language == "en" else len(re.sub(r"\s", "", text))
 
 
 def _cleaned(text: str, language: str) -> str:
@@ -432,7 +448,8 @@ def _trimmed(text: str, plan: _Plan) -> str:
     """Without a last sentence that was cut off; a script without rows that nobody speaks."""
     text = re.sub(r"\n{3,}", "\n\n", _cleaned(text, plan.language)).strip()
     if plan.kind == "script":
-        spoken = [row for row in text.split("\n") if re.match(SPEAKERS[plan.language], row)]
+        given = plan.given.split("\n")
+        spoken = [row for row in text.split("\n") if row in given or re.match(SPEAKERS[plan.language], row)]
         text = "\n".join(spoken) or text
     ends = [match.end() for match in SENTENCE.finditer(text)]
     kept = text[: ends[-1]] if ends and ends[-1] > len(plan.given) else text
@@ -442,9 +459,9 @@ def _trimmed(text: str, plan: _Plan) -> str:
 class _Teller:
     """Passes rows on as soon as they are whole; what was told stays as it is."""
 
-    def __init__(self, desk: Desk, plan: _Plan, number: int) -> None:
+    def __init__(self, desk: Desk, plan: _Plan) -> None:
         self._desk, self._plan, self._told = desk, plan, 0
-        self._number, self._script = number, desk.request.script == "traditional"
+        self._script = desk.request.script == "traditional"
 
     def hear(self, text: str, done: int) -> None:
         """The text so far."""

@@ -1,4 +1,4 @@
-"""Chinese poems: written under their form's rules, several at a time, the best of them handed out; and revised.
+"""Chinese poems: written couplet by couplet under their form's rules, each the best of several; and revised.
 
 The form is a constraint on the characters that may come next (`encode.forms`). What comes out is judged by the rules of
 `appraisal.forms`, which share no code with that, and compared with the poems that the model learned from: a poem with a
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from danqing.encode.origins import Origins
     from danqing.techniques.decoding import Constraint, Sampling
 
-CANDIDATES = 8  # couplets, or sentences of a 词, written side by side; one of them goes on
-ROOM = 60  # tokens of one, at most; its form ends it long before
+CANDIDATES = 8  # couplets, sentences of a 词, titles, revisions written side by side; one of them goes on
+ROOM = 100  # tokens of one, at most; its form ends it long before
 ROUNDS = 8  # poems that are tried, at most, before we say that it cannot be done
 TEMPERATURE, MIN_P = 1.0, 0.02  # what the model itself thinks, but for its slips
 REVISIONS = 12  # batches of proposals for the lines of a revised poem, a half of them by each of the two models
@@ -73,6 +73,7 @@ class _Candidate:
 
     text: str  # with its punctuation
     form: Form
+    own: tuple[str, ...]  # its lines, without those that the person gave
     score: float
 
 
@@ -259,23 +260,26 @@ def _grown(
 
     leads: what the poem follows, and what a couplet follows that is read by itself. Raises DeadEnd.
     """
+    from danqing.encode.forms import characters
     from danqing.techniques import decoding
 
     (before, bare), v, tokens = leads, writer.vocabulary, list[int]()
-    state, stop = rule.start(), v.encode("。")[0]
+    state, stop = rule.start(), characters(v).get("。", -1)
     while not rule.finished(state):
+        only = np.flatnonzero(rule.allowed(state))
+        if len(only) == 1:  # what the person gave
+            tokens.append(int(only[0]))
+            state = rule.advance(state, tokens[-1])
+            continue
         part = decoding.Until(rule, state, lambda _, token: token == stop)
         read = [*before, *tokens]
         ways = decoding.sample(
             writer.model, read, part, _sampling(plan), CANDIDATES, generator, end=writer.end, limit=ROOM
         )
-        alone = [way.likelihood for way in ways]
-        if not writer.guest:
-            alone = decoding.likelihoods(writer.model, bare, [way.tokens for way in ways])
         text = v.decode(tokens)
         worths = [
-            _worth(plan, text, v.decode(way.tokens), way.likelihood) + THREAD * (way.likelihood - single)
-            for way, single in zip(ways, alone, strict=True)
+            _worth(plan, text, v.decode(way.tokens), way.likelihood) + THREAD * gain
+            for way, gain in zip(ways, writer.gains(bare, ways), strict=True)
         ]
         best = ways[max(range(len(ways)), key=worths.__getitem__)]
         for token in best.tokens:
@@ -303,7 +307,8 @@ def _judged(writer: Writer, plan: _Plan, tokens: Sequence[int]) -> _Candidate | 
     if not form.lines or not _kept(form, plan.given) or copied(form.lines, plan.origins, plan.given):
         return None
     about = sum(_about(text, topic) for topic in plan.topics) / max(1, len(plan.topics))
-    return _Candidate(text, form, TOPIC_WORTH * about - REPEAT_COST * repeats(form.lines))
+    own = tuple(line for line in form.lines if line not in plan.given)
+    return _Candidate(text, form, own, TOPIC_WORTH * about - REPEAT_COST * repeats(form.lines))
 
 
 def _kept(form: Form, given: str) -> bool:
@@ -357,7 +362,7 @@ def _distinct(found: Sequence[_Candidate], count: int) -> list[_Candidate]:
     for candidate in sorted(found, key=lambda one: -one.score):
         if len(chosen) == count:
             break
-        if all(_alike(candidate.form.lines, other.form.lines) < SAME for other in chosen):
+        if all(_alike(candidate.own, other.own) < SAME for other in chosen):
             chosen.append(candidate)
     return chosen
 

@@ -2,8 +2,8 @@
 
 This file says what can be asked for and refuses what contradicts itself; `verse` writes and revises Chinese poems,
 `lyric` writes English ones and free verse, `prose` stories and scripts, and `writers` opens what they need. A poem's
-form is kept while it is written, judged afterwards by rules that share no code with those, and no line of it is one of
-the poems that the model learned from.
+form is kept while it is written. Chinese poems are judged afterwards by rules that share no code with that, and no line
+of theirs is one of the poems that the model learned from.
 """
 
 from __future__ import annotations
@@ -241,8 +241,11 @@ def _check_together(request: Write) -> None:
     _check_revise(request)
     if request.start and kind in ENGLISH:
         raise BadRequest(f"--start and --form {form} contradict each other: its meter is kept from the first word on")
-    if request.acrostic and kind in (*PROSE, "verse", "对联"):
-        raise BadRequest(f"--acrostic and --form {form} contradict each other: an acrostic is made of lines of verse")
+    if request.acrostic and (kind in (*PROSE, "verse", "对联") or (not kind and request.tongue == "en")):
+        raise BadRequest(
+            f"--acrostic and {f'--form {form}' if form else 'free verse'} contradict each other: an acrostic is made "
+            "of lines of a form, such as sonnet, quatrain, haiku, 五绝 or 七绝"
+        )
     chinese = {"poet": request.poet, "dynasty": request.dynasty}
     for name, value in chinese.items():
         if value and (request.tongue == "en" or kind in (*PROSE, "verse", "对联")):

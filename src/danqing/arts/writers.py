@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from danqing.catalog.catalog import Catalog
     from danqing.catalog.own import Own
     from danqing.encode.origins import Origins
+    from danqing.techniques.decoding import Sample
 
 POET, LSTM, REVISER, ORIGINS = "poet", "poet_lstm", "reviser", "origins"  # names in the catalog
 STORY = {"zh": "story_zh", "en": "story_en"}
@@ -59,6 +60,15 @@ class Writer:
         if self.guest:
             return [*self.vocabulary.beginning(), *self.vocabulary.encode(lead)]
         return prompt(self.vocabulary, controls)
+
+    def gains(self, lead: Sequence[int], ways: Sequence[Sample]) -> list[float]:
+        """How much likelier each way is where it was written than after `lead` alone, in nats a token; guests say 0."""
+        from danqing.techniques import decoding
+
+        if self.guest:
+            return [0.0] * len(ways)
+        alone = decoding.likelihoods(self.model, lead, [way.tokens for way in ways])
+        return [way.likelihood - single for way, single in zip(ways, alone, strict=True)]
 
 
 @dataclass

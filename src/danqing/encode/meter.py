@@ -281,7 +281,7 @@ class Meter:
         if len(letters) > len(form.lines):
             raise BadRequest(f"the acrostic has {len(letters):,} letters and a {form.name} {len(form.lines)} lines; "
                              f"shorten the one or choose a longer form")  # fmt: skip
-        self.form, self.size, self.name = form, len(vocabulary), form.name
+        self.form, self.size, self.name, self.count = form, len(vocabulary), form.name, len(form.lines)
         self.lexicon = _lexicon(vocabulary)
         self._letters = [c.casefold() for c in letters]
         self.end = vocabulary.id("<end>") if vocabulary.has("<end>") else -1
@@ -478,17 +478,17 @@ class FreeState(NamedTuple):
 
 
 class FreeLines:
-    """Free verse over pieces, as a `Constraint`: so many lines, of a few words at least and LONGEST tokens at most."""
+    """Free verse over pieces, as a `Constraint`: so many lines of LEAST to LONGEST pieces, none of them mere space."""
 
-    LONGEST = 20
+    LEAST, LONGEST = 3, 20
 
     def __init__(self, vocabulary: Any, count: int, never: frozenset[int]) -> None:
         """never: tokens that are no text."""
         self.count = count
         text = np.array([token not in never for token in range(len(vocabulary))])
-        breaks = np.array(["\n" in vocabulary.decode([token]) for token in range(len(vocabulary))])
-        self._words: Mask = text & ~breaks
-        self._breaks: Mask = text & breaks
+        breaks, blank = _breaks(vocabulary)
+        self._words: Mask = text & ~blank
+        self._ends: Mask = text & breaks
 
     def start(self) -> FreeState:
         """Nothing written yet."""
@@ -501,9 +501,16 @@ class FreeLines:
     def allowed(self, state: FreeState) -> Mask:
         """The tokens that may come next: (V,) bool, never empty."""
         if state.length >= self.LONGEST:
-            return self._breaks
-        return self._words if state.length < 3 else np.logical_or(self._words, self._breaks)
+            return self._ends
+        return self._words if state.length < self.LEAST else np.logical_or(self._words, self._ends)
 
     def advance(self, state: FreeState, token: int) -> FreeState:
         """The state after `token`."""
-        return FreeState(state.line + 1) if self._breaks[token] else FreeState(state.line, state.length + 1)
+        return FreeState(state.line + 1) if self._ends[token] else FreeState(state.line, state.length + 1)
+
+
+@functools.lru_cache(maxsize=4)
+def _breaks(vocabulary: Any) -> tuple[Mask, Mask]:
+    """The tokens that break a line, and those that are nothing but space."""
+    texts = [vocabulary.decode([token]) for token in range(len(vocabulary))]
+    return np.array(["\n" in text for text in texts]), np.array([not text.strip() for text in texts])

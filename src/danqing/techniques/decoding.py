@@ -97,9 +97,6 @@ class Without:
         return False
 
 
-# --- sampling ---------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Until:
     """A constraint: another one's, from where it has come to, to the end of a part. Writes a work part by part."""
@@ -125,12 +122,16 @@ class Until:
         return (state[1] >= 0 and self.ends(*state)) or self.rule.finished(state[0])
 
 
+# --- sampling ---------------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How a token is drawn from the model's distribution. The narrowings are applied in this order."""
 
     temperature: float = 0.9  # 0 takes the likeliest token
     repetition: float = 0.0  # taken off the logit of every token that the work holds already
+    stood: frozenset[int] = frozenset()  # tokens of the work that the prompt holds
     free: frozenset[int] = frozenset()  # tokens that may recur unpunished: punctuation, spaces
     wanted: frozenset[int] = frozenset()  # tokens that are to come in
     wish: float = 0.0  # added to the logit of each of them until it has
@@ -413,6 +414,7 @@ def _used(drafts: list[_Draft], vocabulary: int, sampling: Sampling) -> Tensor |
         return None
     used = torch.zeros(len(drafts), vocabulary)
     used[:, list(sampling.wanted)] = -sampling.wish
+    used[:, list(sampling.stood - sampling.free)] = sampling.repetition
     for row, draft in zip(used, drafts, strict=True):
         row[[token for token in draft.tokens if token not in sampling.free]] = sampling.repetition
         row[[token for token in draft.tokens if token in sampling.free]] = 0
@@ -457,19 +459,36 @@ def narrowed(logits: Tensor, sampling: Sampling) -> Tensor:
     return p
 
 
-# --- filling gaps -----------------------------------------------------------------------------------------------------
+class Reads(Protocol):
+    """A model that reads texts whole: `sequence.Model`."""
+
+    @property
+    def window(self) -> int | None:
+        """How many tokens it reads; None where there is no limit."""
+        ...
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """Logits of what follows every place: tokens (B, T) int64 → (B, T, V)."""
+        ...
 
 
 @torch.inference_mode()
-def likelihoods(model: Callable[[Tensor], Tensor], lead: Sequence[int], rows: Sequence[Sequence[int]]) -> list[float]:
+def likelihoods(model: Reads, lead: Sequence[int], rows: Sequence[Sequence[int]]) -> list[float]:
     """Mean log-likelihood of a token of each row after the same lead, in nats; 0 for an empty row.
 
-    model: tokens (B, T) → logits (B, T, V); lead: one token or more. Lead and row have to fit its context.
+    lead: one token or more. What does not fit the model's window is left out: of the lead its beginning, of a row its
+    end.
     """
+    if model.window:
+        lead = lead[-max(1, model.window // 2) :]
+        rows = [row[: model.window + 1 - len(lead)] for row in rows]
     tokens = pad_sequence([torch.tensor([*lead, *row]) for row in rows], batch_first=True)
     told = torch.log_softmax(model(tokens[:, :-1]).float(), dim=-1)
     of = told.gather(2, tokens[:, 1:, None])[..., 0][:, len(lead) - 1 :]
     return [float(of[i, : len(row)].mean()) if row else 0.0 for i, row in enumerate(rows)]
+
+
+# --- filling gaps -----------------------------------------------------------------------------------------------------
 
 
 class Sees(Protocol):
