@@ -68,6 +68,7 @@ class Config:
     rate: float = 5e-4  # Adam's peak learning rate, of painter and critic
     colour: float = 10.0  # weight of the colours' absolute error
     features: float = 1.0  # weight of the feature maps' absolute error
+    likeness: float = 0.3  # the same for drawn scenes, which are held to themselves
     adversary: float = 0.7  # weight of the critic's judgement
     storage: str = "bfloat16"
     seed: int = 23  # the same seed gives the same weights on the same machine
@@ -187,14 +188,17 @@ class Lesson:
     def kept(
         self, made: Tensor, batch: Batch, seen: Mapping[str, Tensor], real: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Weighted errors of colours and features. seen, real: layers of what was made and of the paintings."""
+        """Weighted errors of colours and features. seen, real: layers of what was made, and of paintings and scenes."""
         paired = len(batch.paintings)
         goal = torch.cat([batch.paintings, batch.layouts[paired:]]).to(made.device)
         coarse = [F.avg_pool2d(x, COARSE) for x in (made, goal)]
         losses = {"colour": self.config.colour * F.l1_loss(coarse[0], coarse[1])}
         if paired:
-            apart = [F.l1_loss(seen[layer][:paired].float(), real[layer].float()) for layer in LAYERS]
+            apart = [F.l1_loss(seen[layer][:paired].float(), real[layer][:paired].float()) for layer in LAYERS]
             losses["features"] = self.config.features * torch.stack(apart).mean()
+        if paired < len(made):
+            apart = [F.l1_loss(seen[layer][paired:].float(), real[layer][paired:].float()) for layer in LAYERS]
+            losses["scenes"] = self.config.likeness * torch.stack(apart).mean()
         # Values outside [0, 1] are lost when the picture is saved.
         losses["range"] = 10 * (made - made.clamp(0, 1)).square().mean()
         return losses
@@ -259,13 +263,14 @@ def _step(
     # The frozen network sees in squares of 2, 4 and 8 pixels. Were they always the same ones, what pleases them would
     # show as a lattice; so the window moves.
     room = min(SHIFT, made.shape[-1] // 4)
-    top, left = torch.randint(room, (2,), generator=moment.generator).tolist()
+    top, left = torch.randint(room + 1, (2,), generator=moment.generator).tolist()
     window = (..., slice(top, made.shape[-2] - room + top), slice(left, made.shape[-1] - room + left))
     seen = lesson.extractor(made[window], JUDGED)
     with torch.no_grad():
-        real = lesson.extractor(batch.paintings[window], JUDGED)
+        real = lesson.extractor(torch.cat([batch.paintings, batch.layouts[paired:]])[window], JUDGED)
     shown = {layer: maps.detach() for layer, maps in seen.items()}
-    judged = layout_painter.critic_loss(critic(real, told[:paired]), critic(shown, told))
+    painted = {layer: maps[:paired] for layer, maps in real.items()}
+    judged = layout_painter.critic_loss(critic(painted, told[:paired]), critic(shown, told))
     factor = cosine(moment.progress, floor=0.1)
     moment.backward(judged)
     moment.update("critic", factor)

@@ -26,6 +26,7 @@ from danqing.errors import BadRequest
 SLOPE = 0.2  # of the leaky ReLU below 0
 FOLD = 2  # pixels of a side that make a place
 FINE = 16  # channels at full size
+DARK = 0.2  # how much of its change a black place gets
 MULTIPLE = 16  # sides of what the network is given; `paint` pads to it
 
 
@@ -90,6 +91,8 @@ class LayoutPainter(nn.Module):
         self.going_up = nn.ModuleList(self._blocks(w, n) for w, n in zip(widths[:-1], config.blocks, strict=False))
         self.unfold = nn.Conv2d(widths[0], FINE * FOLD**2, 3, padding=1)
         self.end = nn.Conv2d(FINE, 3, 3, padding=1)
+        row = torch.tensor([0.25, 0.5, 0.25])
+        self.smooth = nn.Buffer(torch.outer(row, row).expand(3, 1, 3, 3).clone(), persistent=False)
         # The four pixels of a place begin alike (Aitken et al. 2017), or they would show as a lattice.
         kernel = torch.empty(FINE, widths[0], 3, 3)
         nn.init.kaiming_normal_(kernel, a=SLOPE)
@@ -128,7 +131,11 @@ class LayoutPainter(nn.Module):
                 x = block(x, code, noise[depth])
         fine = F.pixel_shuffle(self.unfold(F.leaky_relu(x, SLOPE)), FOLD)
         change: Tensor = self.end(F.leaky_relu(fine, SLOPE))
-        return layout + change
+        # The four pixels of a place would still show, as a lattice two pixels wide: what is that fine is taken out.
+        change = F.conv2d(F.pad(change, (1, 1, 1, 1), mode="replicate"), self.smooth, groups=3)
+        # Paint in the dark has little contrast. Without this, night skies came out as glowing weave.
+        light = layout.mean(1, keepdim=True)
+        return layout + change * (DARK + (1 - DARK) * light.clamp(0, 1).sqrt())
 
 
 class Critic(nn.Module):
