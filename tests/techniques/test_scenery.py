@@ -29,6 +29,7 @@ def share(labels, region):
         ("雪地", "snow", 0.2),
         ("desert", "sand", 0.2),
         ("a town", "building", 0.03),
+        ("white houses by the sea", "building", 0.003),
         ("花园里的花", "flower", 0.005),
         ("clouds in the sky", "cloud", 0.05),
         ("moonlit river", "light", 0.002),
@@ -48,6 +49,21 @@ def test_a_named_colour_is_the_colour_of_its_region(prompt, region, channel):
     colours, labels = draw(prompt)
     mean = colours[0][:, labels == scenery.REGIONS.index(region)].mean(1)
     assert int(mean.argmax()) == channel
+
+
+@pytest.mark.parametrize("prompt", ["a white village, night", "white houses, sunset"])
+def test_light_leaves_a_named_colour_recognisable(prompt):
+    """White walls are nearly grey, and lighter than those of a house of whose colour nothing was said."""
+    named, unnamed = (draw(p, 1) for p in (prompt, prompt.replace("white ", "")))
+    walls = [colours[0][:, labels == scenery.REGIONS.index("building")].mean(1) for colours, labels in (named, unnamed)]
+    assert float(walls[0].mean()) > 1.15 * float(walls[1].mean())
+    assert float(walls[0].max() - walls[0].min()) < 0.2
+
+
+def test_a_wood_is_seen_from_within():
+    for seed in range(4):
+        _, labels = draw("a forest", seed)
+        assert share(labels[: SIZE[0] // 2], "tree") > 0.6, seed
 
 
 def test_a_seed_is_a_composition():

@@ -25,8 +25,10 @@ def houses(stage: Stage, base: float, count: int, size: float, depth: float, nar
 def house(stage: Stage, x: float, foot: float, size: float, depth: float, narrow: bool) -> None:
     """One house with its roof, its windows, its light."""
     canvas = stage.canvas
-    tone = canvas.uniform(0.82, 1.1)
-    wall = stage.lit((stage.colour("building", (0.88, 0.81, 0.70)) * tone).clamp(0, 1), depth)
+    tone, shade = canvas.uniform(0.82, 1.1), 0.74
+    if stage.told("building"):  # then its shades are of that colour as well
+        tone, shade = 1.0, 0.88
+    wall = (stage.shown("building", (0.88, 0.81, 0.70), depth) * tone).clamp(0, 1)
     tiles = SNOW if stage.snowy else (0.66, 0.38, 0.28) if canvas.chance(0.6) else (0.40, 0.40, 0.45)
     roof = stage.lit(tiles, depth)
     tall = size * (canvas.uniform(1.1, 1.9) if narrow else 0.62)
@@ -38,7 +40,7 @@ def house(stage: Stage, x: float, foot: float, size: float, depth: float, narrow
         canvas.lay(canvas.polygon([(x0, y0), (x0, y1), (x1, y1), (x1, y0)]), colour, LABEL[name])
 
     block(x - half, x + half, foot, foot - tall, wall)
-    block(x + part, x + half, foot, foot - tall, 0.74 * wall)
+    block(x + part, x + half, foot, foot - tall, shade * wall)
     ridge = 0.45 * half
     eaves = foot - 0.97 * tall
     gable = [(x - 1.12 * half, eaves), (x - ridge, foot - peak), (x + ridge, foot - peak), (x + 1.12 * half, eaves)]
@@ -59,7 +61,7 @@ def tower(stage: Stage, foot: float, tall: float, depth: float) -> None:
     """A church tower."""
     canvas = stage.canvas
     x = canvas.uniform(0.3, 0.7) * canvas.wide
-    wall = stage.lit(stage.colour("building", (0.84, 0.79, 0.70)), depth)
+    wall = stage.shown("building", (0.84, 0.79, 0.70), depth)
     shaft, shade = (0.1, 0.65), [(0.03, 0.0), (0.03, 0.65), (0.1, 0.65), (0.1, 0.0)]
     canvas.lay(canvas.box(x, foot, shaft[0] * tall, shaft[1] * tall), wall, LABEL["building"])
     canvas.lay(canvas.figure(x, foot, tall, shade), 0.75 * wall, LABEL["building"])
@@ -71,7 +73,7 @@ def pagoda(stage: Stage, foot: float, tall: float, depth: float) -> None:
     """A pagoda, storey upon storey."""
     canvas = stage.canvas
     x = canvas.uniform(0.25, 0.75) * canvas.wide
-    wall = stage.lit(stage.colour("building", (0.70, 0.34, 0.24)), depth)
+    wall = stage.shown("building", (0.70, 0.34, 0.24), depth)
     roof = stage.lit((0.26, 0.27, 0.30), depth)
     for tier in range(5):
         half, low = 0.17 - 0.022 * tier, 0.172 * tier
@@ -86,7 +88,7 @@ def pagoda(stage: Stage, foot: float, tall: float, depth: float) -> None:
 def bridge(stage: Stage, y: float) -> None:
     """A stone bridge from side to side, lightly bent, the water seen through its arches."""
     canvas = stage.canvas
-    colour = stage.lit(stage.colour("building", (0.66, 0.60, 0.52)), 0.15)
+    colour = stage.shown("building", (0.66, 0.60, 0.52), 0.15)
     count, bend, tall = int(canvas.uniform(2, 4.99)), canvas.uniform(0.02, 0.06), canvas.uniform(0.09, 0.13)
     across = torch.linspace(-1, 1, canvas.width)
     deck = y - tall - bend * (1 - across.square())

@@ -15,11 +15,10 @@ def mountains(stage: Stage, horizon: float, count: int, steep: float) -> None:
     """Ranges one behind the other, paler the farther they are."""
     canvas = stage.canvas
     usual = (0.50, 0.40, 0.36) if stage.season == "autumn" else (0.40, 0.44, 0.46)
-    base = stage.colour("mountain", usual)
     white = stage.has("snowcap", "glacier") or stage.snowy
     for number in range(count):
         nearness = (number + 1) / count
-        depth = (1.05 - 0.75 * nearness) * (0.5 if "mountain" in stage.scene.colours else 1.0)
+        depth = (1.05 - 0.75 * nearness) * (0.5 if stage.told("mountain") else 1.0)
         line = canvas.curve(1.6 + 0.8 * number, 7, 0.52)
         if steep > 1:
             line = 1.1 - line.abs()  # ridges: sharp above, round below
@@ -30,12 +29,12 @@ def mountains(stage: Stage, horizon: float, count: int, steep: float) -> None:
         slope = F.avg_pool1d(torch.gradient(top)[0][None, None], 7, 1, 3)[0, 0] * canvas.width * 0.9
         relief = canvas.noise(5, 8, 6, 0.6)
         light = 0.17 * torch.tanh(0.9 * relief + slope[None].clamp(-1, 1)) * (0.35 + 0.65 * nearness)
-        colour = stage.textured(stage.lit(base, depth), light - 0.06)
+        colour = stage.textured(stage.shown("mountain", usual, depth), light - 0.06)
         if white:
             snow = torch.sigmoid((0.42 - under + 0.14 * relief) * 12)
             bright = stage.textured(stage.lit(SNOW, 0.6 * depth), 0.8 * light)
             colour = torch.lerp(colour, bright, snow[None])
-        mist = 0.45 * under * (0.4 + 0.6 * depth) * (0.5 if "mountain" in stage.scene.colours else 1.0)
+        mist = 0.45 * under * (0.4 + 0.6 * depth) * (0.5 if stage.told("mountain") else 1.0)
         canvas.lay(mask, torch.lerp(colour, stage.far[:, None, None].expand_as(colour), mist[None]), LABEL["mountain"])
 
 
@@ -91,7 +90,7 @@ def path(stage: Stage, top: float) -> None:
 def flowers(stage: Stage, top: float, dense: bool) -> None:
     """Flowers, a meadow of them where `dense`."""
     canvas = stage.canvas
-    told = "flower" in stage.scene.colours
+    told = stage.told("flower")
     kinds = [(0.86, 0.26, 0.26), (0.95, 0.82, 0.36), (0.95, 0.92, 0.92), (0.62, 0.44, 0.74), (0.93, 0.62, 0.70)]
     chosen = [stage.colour("flower", kind) for kind in kinds] if not told else [stage.colour("flower", kinds[0])]
     drift = canvas.noise(4, 3, 3)
@@ -122,4 +121,4 @@ def rocks(stage: Stage, low: float, high: float, count: int) -> None:
         ]
         mask = canvas.polygon(points)
         relief = 0.3 * canvas.noise(14, 14, 4) + 1.4 * (y - canvas.y) / size * 0.3
-        canvas.lay(mask, stage.textured(stage.lit(stage.colour("rock", ROCK)), relief.clamp(-0.45, 0.5)), LABEL["rock"])
+        canvas.lay(mask, stage.textured(stage.shown("rock", ROCK), relief.clamp(-0.45, 0.5)), LABEL["rock"])

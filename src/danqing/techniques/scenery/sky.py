@@ -52,13 +52,13 @@ def _clouds(stage: Stage, horizon: float) -> None:
     density = torch.sigmoid((field - cover) * 5) * (1 - canvas.below(horizon + 0.02))
     fair = {"day": (1.0, 1.0, 0.99), "night": (0.46, 0.52, 0.68)}.get(stage.time, (1.0, 0.83, 0.70))
     light = stage.colour("cloud", fair)
-    if heavy and "cloud" not in stage.scene.colours:
+    if heavy and not stage.told("cloud"):
         light = light * (0.62 if stage.weather == "storm" else 0.78)
     shift = max(1, canvas.height // 26)
     above = torch.cat([field[:1].expand(shift, -1), field[:-shift]])  # what is above throws its shade
     shade = torch.sigmoid((above - field) * 2.4)
-    told = "cloud" in stage.scene.colours  # then its shades are of that colour as well
-    dark = 0.86 * light + 0.08 * stage.zenith if told else 0.66 * light + 0.26 * stage.zenith
+    told = stage.told("cloud")  # then its shades are of that colour as well
+    dark = 0.92 * light + 0.05 * stage.zenith if told else 0.66 * light + 0.26 * stage.zenith
     colour = torch.lerp(dark[:, None, None], light[:, None, None], shade[None])
     canvas.lay(density, colour, LABEL["cloud"])
 

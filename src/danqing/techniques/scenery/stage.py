@@ -55,6 +55,7 @@ LEAVES = {
     "autumn": (0.78, 0.44, 0.16),
     "winter": (0.44, 0.38, 0.32),
 }
+HELD = 0.5  # share of a colour that was asked for which light and air leave as it is
 SNOW: Rgb = (0.93, 0.95, 0.98)
 SAND: Rgb = (0.87, 0.77, 0.56)
 BARK: Rgb = (0.29, 0.22, 0.17)
@@ -100,6 +101,15 @@ class Stage:
         near = torch.as_tensor(colour) * self.tint * self.air.strength
         nearer = depth**0.5 if self.weather == "fog" else depth  # in fog the air is thick close by
         return torch.lerp(near, self.far, nearer * HAZE.get(self.weather, 0.5))
+
+    def shown(self, region: str, otherwise: Rgb, depth: float = 0.0) -> Tensor:
+        """A region's colour in this light. One that was asked for stays half as it is, whatever light and air do."""
+        colour = self.colour(region, otherwise)
+        return torch.lerp(self.lit(colour, depth), colour, HELD * self.told(region))
+
+    def told(self, region: str) -> bool:
+        """Whether its colour was asked for."""
+        return region in self.scene.colours
 
     def textured(self, colour: Tensor, *by: Tensor) -> Tensor:
         """A colour (3,) made lighter and darker by maps (H, W) around 0: (3, H, W)."""

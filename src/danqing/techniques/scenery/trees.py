@@ -36,7 +36,7 @@ def _leaf(stage: Stage) -> Tensor:
 def treeline(stage: Stage, base: float, height: float, depth: float, gaps: float) -> None:
     """A row of trees that stand on `base`, seen from afar."""
     canvas = stage.canvas
-    leaf = _leaf(stage) if canvas.chance(0.8) or "tree" in stage.scene.colours else torch.tensor(LEAVES["summer"])
+    leaf = _leaf(stage) if canvas.chance(0.8) or stage.told("tree") else torch.tensor(LEAVES["summer"])
     pointed = 0.7 if stage.snowy or stage.has("mountain", "snowcap") else 0.2
     blobs: list[tuple[float, float, float]] = []
     cones = []
@@ -67,7 +67,7 @@ def treeline(stage: Stage, base: float, height: float, depth: float, gaps: float
 
 def _fir(stage: Stage, x: float, foot: float, tall: float, depth: float) -> None:
     canvas = stage.canvas
-    colour = stage.lit(stage.colour("tree", (0.20, 0.32, 0.24)), depth)
+    colour = stage.shown("tree", (0.20, 0.32, 0.24), depth)
     for tier in range(4):
         half, top, low = 0.1 + 0.07 * tier, 1 - 0.2 * tier, 0.62 - 0.2 * tier
         boughs = [(0.0, top), (-half, low), (-0.3 * half, low + 0.03), (0.3 * half, low + 0.03), (half, low)]
@@ -75,6 +75,35 @@ def _fir(stage: Stage, x: float, foot: float, tall: float, depth: float) -> None
         if stage.snowy:
             snow = canvas.figure(x, foot, tall, [(0.0, top), (-0.7 * half, low + 0.12), (0.4 * half, low + 0.14)])
             canvas.lay(0.8 * snow, stage.lit(SNOW, depth))
+
+
+def trunks(stage: Stage, foot: float, count: int, depth: float, opening: float) -> None:
+    """Trunks that stand on a row and leave the picture above, farther apart where the wood opens."""
+    canvas = stage.canvas
+    colour = stage.lit(BARK, depth)
+    for _ in range(count):
+        x = canvas.uniform(-0.02, canvas.wide + 0.02)
+        if abs(x - opening) < canvas.uniform(0.04, 0.2) * canvas.wide:
+            continue
+        width, lean = (0.006 + 0.014 * (1 - depth)) * canvas.uniform(0.7, 1.3), canvas.uniform(-0.05, 0.05)
+        base = foot + canvas.uniform(-0.012, 0.02)
+        outline = [(x - 1.4 * width, base), (x - width, base - 0.05), (x + lean - 0.7 * width, -0.02)]
+        outline += [(x + lean + 0.7 * width, -0.02), (x + width, base - 0.05), (x + 1.4 * width, base)]
+        canvas.lay(canvas.polygon(outline), colour * canvas.uniform(0.8, 1.25), LABEL["tree"])
+
+
+def canopy(stage: Stage, opening: float) -> None:
+    """Leaves that hang into the picture from above, thinner where the wood opens; none in winter."""
+    canvas = stage.canvas
+    if stage.season == "winter" and not stage.has("blossom"):
+        return
+    for depth in (0.45, 0.1):
+        blobs = []
+        for _ in range(22):
+            x = canvas.uniform(-0.05, canvas.wide + 0.05)
+            low = 0.26 * min(1.0, abs(x - opening) / (0.35 * canvas.wide)) - 0.04
+            blobs.append((x, canvas.uniform(-0.08, low), canvas.uniform(0.05, 0.11)))
+        foliage(stage, blobs, stage.lit(_leaf(stage), depth), 0.35)
 
 
 def tree(stage: Stage, x: float, foot: float, tall: float, lean: float) -> None:

@@ -66,7 +66,7 @@ def _horizon(stage: Stage) -> float:
 
 def _waterside(stage: Stage, horizon: float) -> None:
     canvas = stage.canvas
-    open_sea = stage.has("sea", "beach") and not stage.has("harbour", "town", "village")
+    open_sea = stage.has("sea", "beach") and not stage.has("harbour", "town", "village", "house")
     shore = horizon + 0.012
     if not open_sea:
         land.ground(stage, horizon - 0.018, depth=0.7)
@@ -105,12 +105,15 @@ def _shore(stage: Stage, bottom: float) -> None:
 
 
 def _woods(stage: Stage, horizon: float) -> None:
+    """A wood seen from within: undergrowth and trunks row by row, the canopy above, light where it opens."""
     canvas = stage.canvas
     land.ground(stage, horizon - 0.02)
-    rows = 5
+    opening, rows = canvas.uniform(0.35, 0.65) * canvas.wide, 4
     for row in range(rows):
         near = row / (rows - 1)
-        trees.treeline(stage, horizon + 0.02 + 0.17 * near, 0.28 + 0.2 * near, 0.8 - 0.65 * near, 0.02 + 0.2 * near)
+        foot = horizon + 0.02 + 0.19 * near
+        trees.treeline(stage, foot, 0.42 - 0.14 * near, 0.85 - 0.65 * near, 0.02 + 0.5 * near)
+        trees.trunks(stage, foot + 0.02, 9 - 2 * row, 0.8 - 0.65 * near, opening)
     if stage.may("path", 0.5):
         land.path(stage, horizon + 0.14)
     if stage.has("house"):
@@ -118,10 +121,10 @@ def _woods(stage: Stage, horizon: float) -> None:
     _built(stage, horizon + 0.15, 0.2)
     if stage.may("flowers", 0.15):
         land.flowers(stage, horizon + 0.25, False)
+    trees.canopy(stage, opening)
     for side in (-1, 1):
-        for _ in range(1 + canvas.chance(0.5)):
-            x = canvas.wide * (0.5 + side * canvas.uniform(0.3, 0.52))
-            trees.tree(stage, x, canvas.uniform(0.85, 1.02), canvas.uniform(0.7, 1.05), -side * canvas.uniform(0, 0.12))
+        x = canvas.wide * (0.5 + side * canvas.uniform(0.3, 0.5))
+        trees.tree(stage, x, canvas.uniform(0.88, 1.02), canvas.uniform(0.8, 1.15), -side * canvas.uniform(0, 0.12))
 
 
 def _settlement(stage: Stage, horizon: float) -> None:

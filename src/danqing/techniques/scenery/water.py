@@ -20,8 +20,8 @@ def water(stage: Stage, top: float, bottom: float = 1.2) -> None:
     sway = (canvas.noise(24, 3, 3)[first:] * 6 * rough * (0.3 + 1.2 * steps)).long()
     across = (torch.arange(canvas.width)[None] + sway).clamp(0, canvas.width - 1)
     mirror = torch.gather(mirror, 2, across[None].expand(3, -1, -1))
-    own = stage.lit(stage.colour("water", (0.20, 0.37, 0.46)))
-    share = 0.7 if "water" in stage.scene.colours else 0.36 if rough == 1 else 0.6
+    own = stage.shown("water", (0.20, 0.37, 0.46))
+    share = 0.7 if stage.told("water") else 0.36 if rough == 1 else 0.6
     ripples = canvas.noise(34, 4, 4, 0.7)[first:]
     colour = torch.lerp(mirror, own[:, None, None].expand_as(mirror), share)
     colour = colour * (1 + 0.10 * rough * ripples * (0.5 + 0.8 * steps)) * (1.03 - 0.2 * steps)
@@ -60,8 +60,8 @@ def boats(stage: Stage, top: float, bottom: float) -> None:
 
 def _boat(stage: Stage, x: float, y: float, size: float, depth: float) -> None:
     canvas = stage.canvas
-    hull = stage.lit(stage.colour("boat", (0.34, 0.23, 0.18)), depth)
-    sail = stage.lit(stage.colour("sail", (0.94, 0.89, 0.79)), depth)
+    hull = stage.shown("boat", (0.34, 0.23, 0.18), depth)
+    sail = stage.shown("sail", (0.94, 0.89, 0.79), depth)
     side = 1 if canvas.chance(0.5) else -1
     shapes = [
         ([(-0.012, 0.1), (-0.012, 1.1), (0.012, 1.1), (0.012, 0.1)], 0.8 * hull, "boat"),
@@ -100,7 +100,7 @@ def waterfall(stage: Stage, horizon: float) -> None:
 def reeds(stage: Stage, base: float) -> None:
     """Reeds at a bank."""
     canvas = stage.canvas
-    colour = stage.lit(stage.colour("tree", (0.52, 0.50, 0.28)))
+    colour = stage.shown("tree", (0.52, 0.50, 0.28))
     for _ in range(70):
         x, foot, tall = canvas.uniform(0, canvas.wide), base + canvas.uniform(-0.02, 0.1), canvas.uniform(0.08, 0.2)
         lean = canvas.uniform(-0.04, 0.04)
