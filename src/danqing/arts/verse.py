@@ -46,10 +46,10 @@ LONGEST_TITLE = 8  # characters
 SAME = 0.4  # share of two poems' pairs of neighbours, from which on they are one poem twice
 # What a candidate's mean log-likelihood is worth against what we want of it besides (nats a character): the nearer to
 # TYPICAL the better (after Meister et al. 2023), since the likeliest poems are made of what everybody wrote.
-TYPICAL = -3.2
+TYPICAL = -2.8
 TOPIC_WORTH, REPEAT_COST, PARALLEL_WORTH = 0.35, 0.08, 0.03
 COPIED_COST = 100.0
-THREAD = 1.0  # what it is worth, in nats a token, that a couplet is likelier after the poem than by itself
+THREAD = 0.5  # what it is worth, in nats a token, that a couplet is likelier after the poem than by itself
 
 
 @dataclass(frozen=True)
