@@ -62,7 +62,7 @@ export const ZH: Record<string, string> = {
   "All gaps of a line are filled one after the other; it knows nothing of form, which the constraint keeps": "一句的空缺逐个填；它不懂格律，格律由约束守住",
   "Trained for a quarter of an hour: all characters of a line hidden at once, it knows them little better than their frequency; given some of them, better": "只训练了一刻钟：整句全空时，它猜得不比字频好多少；给它几个字，就好些",
   "It gives canvas, broken colour and local tone; figures and animals it does not know": "给得出画布、碎色和固有色；人物和动物它不会",
-  "Trained for under an hour of one core: textures are much alike from style to style": "单核训练不足一小时：各种风格的质地大同小异",
+  "Trained for an hour of one core: textures are much alike from style to style": "单核训练一小时：各种风格的质地大同小异",
   "A few million words are few: sentences mostly hold and the people of the plot stay, what happens to them is chance": "几百万词不算多：句子大多通顺，人物也留得住，遭遇则全凭运气",
   "It writes like books of 1800-1925, their prejudices included": "写得像 1800 到 1925 年的书，连同那时的偏见",
   "Four million characters are few: sentences hold and the people of the plot stay, what happens to them is chance": "四百万字不算多：句子通顺，人物留得住，遭遇则全凭运气",
