@@ -324,6 +324,12 @@ def test_in_a_script_nobody_answers_himself(make: Callable[..., list[Writing]], 
     assert all(one != other for one, other in itertools.pairwise(speakers))
 
 
+def test_those_who_speak_are_called_by_their_names_alone():
+    said = "那妇人：请坐。\n妇人应：我不去。\n武松：好。\n先生：请。\n叫花子：不。"
+    assert prose._cleaned(said, "zh") == "妇人：请坐。\n妇人：我不去。\n武松：好。\n先生：请。\n叫花子：不。"
+    assert prose._cleaned("King Richard Iii: Ay, I\nHenry V: no", "en") == "King Richard III: Ay, I\nHenry V: no"
+
+
 def test_the_rows_that_a_free_poem_begins_with_stay_as_they_are(make: Callable[..., list[Writing]]):
     (poem,) = make(form="verse", start="I saw the moon\n\nThe moon saw me", length=4)
     assert poem.lines[:3] == ("I saw the moon", "", "The moon saw me")

@@ -59,6 +59,7 @@ STOP = frozenset(
 PER_WORD = 1.6  # tokens of an English word
 FORMULAS = ("下回", "分解", "不在话")  # with which the novels end a chapter or leave a matter; a story has neither
 SPEAKERS = {"zh": r"^[^：:]{1,8}[：:].+", "en": r"^[A-Z][\w' .-]{0,30}: ?\S.*"}
+SPEAKING = re.compile(r"(?m)^[那这]?([\u4e00-\u9fff]{2,3}?)[应答笑喝叫]?：")
 SENTENCE = re.compile(r"[.!?。！？…]+[\"'”’」』）)]*")
 
 
@@ -307,7 +308,8 @@ class _Speakers:
     def next(self, text: str) -> _Cue:
         """After this text."""
         v, break_ = self._plan.cast, "" if not text or text.endswith("\n") else "\n"
-        rows = (row for row in text.split("\n") if re.match(SPEAKERS[self._plan.language], row))
+        told = _cleaned(text, self._plan.language).split("\n")
+        rows = (row for row in told if re.match(SPEAKERS[self._plan.language], row))
         speakers = [row.partition(":" if ":" in row[:40] else "：")[0] for row in rows]
         if name := self._dialogue.turn(speakers):
             return _Cue(v.encode(f"{break_}{name}{self._colon}"))
@@ -437,10 +439,12 @@ def _size(text: str, language: str) -> int:
 def _cleaned(text: str, language: str) -> str:
     """Without bytes that are no character; with “” closed where a straight mark did, as in some of the novels.
 
-    Kings of a script have their numbers as numbers: it has read "King Richard Iii".
+    Of a script kings have their numbers as numbers (it has read "King Richard Iii"), and names nothing but the name
+    (那妇人, 妇人应).
     """
     text = text.replace("\ufffd", "")
     text = re.sub(r"(?m)^([\w ]+ )(I[iv]+|Vi*)(?=:)", lambda found: found[1] + found[2].upper(), text)
+    text = SPEAKING.sub(r"\1：", text)
     return re.sub(r"“([^“”\"\n]*)\"", r"“\1”", text).replace("`", "") if language == "zh" else text
 
 
