@@ -33,6 +33,7 @@ GUIDANCE = 1.5
 # Nats a token of piano music that the model has not heard. The likeliest drafts repeat a note bar after bar; the nearer
 # to this, the better (after Meister et al. 2023).
 TYPICAL = -0.74
+LABELLED = 8.0  # what it is worth, in nats a token, that a draft is likelier under its composer than under nobody
 DRAFTS = 4
 CUT = 2.0  # nats a token that a draft loses which did not come to its last bar
 READ = 0.55  # share of the model's context that is filled with what was written before
@@ -223,7 +224,7 @@ class Writer:
         stage: str = "writing",
         chart: Chart = (),
     ) -> list[tuple[list[Measure], float]]:
-        """Drafts of `count` more bars, and how likely, or typical, each is in nats a token.
+        """Drafts of `count` more bars, and how likely, or typical and like its composer, each is in nats a token.
 
         left: bars to the end of the piece; where it is `count`, the passage ends it. melody: of each new bar, counted
         as bar 0, what the right hand plays. chart: the chords of each new bar.
@@ -271,6 +272,10 @@ class Writer:
         )  # fmt: skip
         usual = players.typical
         likely = [-abs(one.likelihood - usual) if usual else one.likelihood for one in found]
+        if guide:  # the label is the first token of the prompt
+            rows = [one.tokens for one in found]
+            told, untold = (decoding.likelihoods(model, lead, rows) for lead in (prompt, prompt[1:]))
+            likely = [value + LABELLED * (a - b) for value, a, b in zip(likely, told, untold, strict=True)]
         return [
             (_measures(one.tokens, count), value - CUT * (not one.finished))
             for one, value in zip(found, likely, strict=True)
