@@ -222,12 +222,6 @@ def test_likelihoods_of_given_rows_are_those_they_were_written_with():
     assert again[-1] == 0
 
 
-def test_ranked_puts_the_likeliest_first_unless_told_what_else_is_worth():
-    samples = [decoding.Sample((1,), (-2.0,)), decoding.Sample((2, 3), (-1.0, -0.5)), decoding.Sample((4,), (-1.0,))]
-    assert [one.tokens[0] for one in decoding.ranked(samples)] == [2, 4, 1]
-    assert decoding.ranked(samples, lambda one: float(one.tokens == (1,)) * 9)[0].tokens == (1,)
-
-
 LOGITS = torch.tensor([[0.5, 0.25, 0.15, 0.07, 0.03]]).log()
 
 

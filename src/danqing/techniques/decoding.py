@@ -315,11 +315,6 @@ def sample(  # noqa: PLR0913 - the one call that every art of words and notes ma
     return [Sample(tuple(d.tokens), tuple(d.log_likelihood), d.whole) for d in chosen]
 
 
-def ranked(samples: Sequence[Sample], worth: Callable[[Sample], float] | None = None) -> list[Sample]:
-    """The samples by mean log-likelihood of a token plus `worth`, best first."""
-    return sorted(samples, key=lambda one: -one.likelihood - (worth(one) if worth else 0.0))
-
-
 @dataclass(frozen=True)
 class _Rules:
     sampling: Sampling
