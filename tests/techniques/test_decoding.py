@@ -222,6 +222,17 @@ def test_likelihoods_of_given_rows_are_those_they_were_written_with():
     assert again[-1] == 0
 
 
+def test_likelihoods_read_the_whole_lead_where_it_fits_and_its_head_where_it_does_not():
+    net, row = model(), [5, 6, 7]
+    for length in (20, 29, 60):  # of 32: both fit, just so, and not at all
+        lead = [1, *[2] * (length - 1)]
+        (told,), (other,) = (decoding.likelihoods(net, one, [row]) for one in (lead, [9, *lead[1:]]))
+        assert told != other
+        if length + len(row) <= 32:
+            exact = torch.log_softmax(net(torch.tensor([[*lead, *row[:-1]]]))[0, length - 1 :], dim=1)
+            assert told == pytest.approx(exact.gather(1, torch.tensor(row)[:, None]).mean().item(), abs=1e-4)
+
+
 LOGITS = torch.tensor([[0.5, 0.25, 0.15, 0.07, 0.03]]).log()
 
 

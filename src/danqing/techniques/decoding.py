@@ -471,11 +471,13 @@ class Reads(Protocol):
 def likelihoods(model: Reads, lead: Sequence[int], rows: Sequence[Sequence[int]]) -> list[float]:
     """Mean log-likelihood of a token of each row after the same lead, in nats; 0 for an empty row.
 
-    lead: one token or more. What does not fit the model's window is left out: of the lead its beginning, of a row its
-    end.
+    lead: one token or more. What does not fit the model's window is left out: of the lead its middle, where controls
+    stand at its head, down to half of the window; of a row its end.
     """
     if model.window:
-        lead = lead[-max(1, model.window // 2) :]
+        room = max(model.window // 2, model.window + 1 - max(map(len, rows), default=0))
+        if len(lead) > room:
+            lead = [*lead[: room // 2], *lead[len(lead) - (room - room // 2) :]]
         rows = [row[: model.window + 1 - len(lead)] for row in rows]
     tokens = pad_sequence([torch.tensor([*lead, *row]) for row in rows], batch_first=True)
     told = torch.log_softmax(model(tokens[:, :-1]).float(), dim=-1)
