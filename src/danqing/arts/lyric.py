@@ -26,7 +26,7 @@ from danqing.errors import DanqingError
 if TYPE_CHECKING:
     from danqing.arts.writers import Desk, Writer
     from danqing.encode.origins import Origins
-    from danqing.techniques.decoding import Sample, Sampling
+    from danqing.techniques.decoding import Sample
 
 WAYS, TOKENS = 24, 160  # lines that are compared, of how many tokens at most
 LINES = 10  # of free verse, where nothing was said
@@ -96,6 +96,10 @@ class _Poem:
         self.before += writer.vocabulary.encode(begun)
         self.bare = writer.before(Controls("verse"))
         self.given = given
+        plain = prose.sampling(desk, self.language, writer)
+        small = writer.vocabulary.encode(" " + " ".join(sorted(UNSTRESSED))) if self.language == "en" else ()
+        repetition = REPETITION if isinstance(rule, meter.Meter) else FREE_REPETITION
+        self.sampling = replace(plain, repetition=repetition, free=plain.free | frozenset(small))
 
     def write(self, generator: Any, known: Origins | None) -> None:
         """Line after line. Raises DanqingError where none comes to its end."""
@@ -109,7 +113,7 @@ class _Poem:
                 self.writer.model,
                 [*self.before, *self.tokens],
                 decoding.Until(self.rule, self.state, lambda state, token: state.line > self.state.line),
-                self._sampling(),
+                replace(self.sampling, stood=frozenset(self.tokens)),
                 WAYS,
                 generator,
                 self.writer.end,
@@ -142,13 +146,6 @@ class _Poem:
     def _row(self, line: str) -> str:
         """A line without its break, and without bytes that are no character."""
         return line.replace("\ufffd", "").strip().rstrip("。" if self.language == "zh" else " ")
-
-    def _sampling(self) -> Sampling:
-        plain = prose.sampling(self.desk, self.language, self.writer)
-        small = self.writer.vocabulary.encode(" " + " ".join(sorted(UNSTRESSED))) if self.language == "en" else ()
-        free = plain.free | frozenset(small)
-        repetition = REPETITION if isinstance(self.rule, meter.Meter) else FREE_REPETITION
-        return replace(plain, repetition=repetition, free=free, stood=frozenset(self.tokens))
 
     def _worth(self, way: Sample, gain: float, known: Origins | None) -> float:
         """How good a line is after those that stand."""

@@ -72,7 +72,6 @@ class _Candidate:
     """A poem that was written and found good."""
 
     text: str  # with its punctuation
-    form: Form
     own: tuple[str, ...]  # its lines, without those that the person gave
     score: float
 
@@ -308,7 +307,7 @@ def _judged(writer: Writer, plan: _Plan, tokens: Sequence[int]) -> _Candidate | 
         return None
     about = sum(_about(text, topic) for topic in plan.topics) / max(1, len(plan.topics))
     own = tuple(line for line in form.lines if line not in plan.given)
-    return _Candidate(text, form, own, TOPIC_WORTH * about - REPEAT_COST * repeats(form.lines))
+    return _Candidate(text, own, TOPIC_WORTH * about - REPEAT_COST * repeats(form.lines))
 
 
 def _kept(form: Form, given: str) -> bool:
