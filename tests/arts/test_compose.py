@@ -130,6 +130,7 @@ def test_a_folk_tune_has_its_bars_and_ends_on_its_tonic(make: Make, style: str, 
     assert tune.length == 8 * tune.meters[0].bar
     assert tune.notes[-1].pitch % 12 == 2
     assert tune.notes[-1].end == tune.length
+    assert tune.pickup in [chord.onset for chord in tune.chords]  # symbols from the first whole bar on
     rests = [b.onset - a.end for a, b in zip(tune.notes, tune.notes[1:], strict=False)]
     assert max(rests) <= 1
 

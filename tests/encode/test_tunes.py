@@ -90,6 +90,8 @@ def test_every_walk_through_the_grammar_ends_and_decodes(metre, bars):
         pitches = [e.pitch for s in tune.sections for e in s.events if e.pitch is not None]
         assert all(tunes.RANGE[0] <= p <= tunes.RANGE[1] for p in pitches)
         assert pitches[-1] % 12 == tonic % 12
+        close = next(i for i, e in enumerate(reversed(tune.sections[-1].events)) if not e.tied) + 1
+        assert sum(e.ticks for e in tune.sections[-1].events[-close:]) >= min(tunes.TICKS, bar - tune.pickup)
         assert tunes.to_tokens(tune) == tokens
         score = tunes.to_score(tune)
         assert score.length == Fraction(sum(s.ticks * (1 + s.repeated) for s in tune.sections), tunes.TICKS)

@@ -1,7 +1,8 @@
 """Folk tunes, one voice with chord symbols: new, gone on with, with bars written anew.
 
 A tune is written token by token (`techniques.decoding.sample`) under `encode.tunes.Grammar`, which keeps its bars, its
-range and its ending; several drafts side by side, the likeliest kept. New tunes have sections that come twice: AABB.
+range and its last note; of several drafts side by side the most typical is kept, and its last bars are written anew.
+New tunes have sections that come twice: AABB.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from danqing.artwork import pitches
 from danqing.artwork.music import Chord, Key, Note, Score
 from danqing.encode import tunes
 from danqing.encode.text import END
-from danqing.encode.tunes import DOUBLE, LAST, REPEAT, TICKS, TIE, VOCABULARY, Grammar, State, Tune
+from danqing.encode.tunes import BAR, DOUBLE, LAST, REPEAT, TICKS, TIE, VOCABULARY, Grammar, State, Tune
 from danqing.errors import BadRequest
 from danqing.techniques import decoding
 
@@ -30,10 +30,16 @@ DRAFTS = 6
 # Nats a token of tunes that the model has not heard. The likeliest drafts go round in one bar; the nearer to this, the
 # better (after Meister et al. 2023).
 TYPICAL = -0.62
+BEST = 2  # of the drafts are ended; the second is for where the first is a copy
+CLOSE = 2  # bars that are written to end a tune
+ENDINGS = 12  # drafts of them
+HOME = 0.5  # nats a token that an ending gains whose last chord is the tonic's, or whose last note begins a half bar
+BARE = 0.5  # nats a token that a draft loses, for each bar that has no chord symbol, as a share of all
 USUAL_BARS = 32  # sixteen, each section heard twice
 TEMPOS = {"jig": 168.0, "slip-jig": 168.0, "reel": 180.0, "polka": 132.0, "hornpipe": 160.0, "waltz": 138.0,
           "march": 112.0, "strathspey": 120.0, "air": 84.0, "carol": 96.0, "": 120.0}  # fmt: skip
 TOKENS_A_BAR = 40  # at most, about
+CHORDS = {VOCABULARY.id(f"<chord {root} {quality}>"): root for root in range(12) for quality in tunes.QUALITIES}
 LENGTHS = {VOCABULARY.id(f"<{ticks}>"): ticks for ticks in (*tunes.LENGTHS, *tunes.THIRDS)}
 
 
@@ -46,6 +52,7 @@ class Within:
     banned: frozenset[int] = frozenset()
     until: int = 0  # ticks since the section began at which all is written; 0: the grammar says
     first: frozenset[int] = frozenset()  # tokens that may not come first
+    named: bool = False  # whether a chord symbol stands over the first whole bar; a tune that begins with none has none
     _masks: dict[State, NDArray[np.bool_]] = field(default_factory=dict, compare=False, repr=False)
 
     def start(self) -> State:
@@ -59,6 +66,8 @@ class Within:
             mask[list(self.banned)] = False
             if state == self.begin:
                 mask[list(self.first)] = False
+            if self.named and state.before == 0 and state.at == state.pickup and mask[list(CHORDS)].any():
+                mask[[token for token in range(len(mask)) if token not in CHORDS]] = False
             if self.until and state.stage == "length":
                 for token, ticks in LENGTHS.items():
                     whole = ticks * ((state.thirds[0] or 3) if ticks in tunes.THIRDS else 1)
@@ -97,13 +106,13 @@ def new(desk: Desk) -> tuple[Score, ...]:
     bar = int(bar_length(metre) * TICKS)
     phrase = 8 if written % 8 == 0 else 4
     grammar = Grammar(bar, tunes.tonic_of(key), True, written, phrase=phrase, least=min(phrase, written))
-    rules = Within(grammar, grammar.start(), frozenset({DOUBLE if twice else REPEAT}))
+    rules = Within(grammar, grammar.start(), frozenset({DOUBLE if twice else REPEAT}), named=True)
     tempo = desk.tempo(TEMPOS[kind])
 
     def draw() -> list[Score]:
         found = []
-        for tokens in _written(desk, prompt, rules, written):
-            tune = tunes.from_tokens(tokens, key, *metre, kind.replace("-", " "))
+        for tokens in _written(desk, prompt, rules, written)[:BEST]:
+            tune = tunes.from_tokens(_ended(desk, prompt, rules, tokens), key, *metre, kind.replace("-", " "))
             found.append(_titled(tunes.to_score(tune, tempo), kind, key))
         return found
 
@@ -127,18 +136,61 @@ def _titled(score: Score, kind: str, key: Key) -> Score:
     return replace(score, title=f"{(kind or 'tune').replace('-', ' ').capitalize()} in {key}")
 
 
-def _written(desk: Desk, prompt: Sequence[int], rules: Any, bars: int) -> list[tuple[int, ...]]:
+def _written(desk: Desk, prompt: Sequence[int], rules: Within, bars: int) -> list[tuple[int, ...]]:
     """The tokens of several drafts, the most typical first."""
-    model = desk.model(composers.FOLK)
+    drafts = _drafts(desk, prompt, rules, bars, DRAFTS)
+
+    def worth(draft: decoding.Sample) -> float:
+        return -abs(draft.likelihood - TYPICAL) - BARE * rules.grammar.chords * _bare(draft.tokens)
+
+    return [draft.tokens for draft in sorted(drafts, key=worth, reverse=True)]
+
+
+def _drafts(desk: Desk, prompt: Sequence[int], rules: Within, bars: int, count: int) -> list[decoding.Sample]:
+    """Those of `count` drafts that came to their end."""
     sampling = decoding.Sampling(temperature=desk.request.temperature or 0.95, min_p=0.03)
     limit = TOKENS_A_BAR * bars
     tell = desk.step("writing")
     drafts = decoding.sample(
-        model, prompt, rules, sampling, DRAFTS, desk.generator, VOCABULARY.id(END), limit,
+        desk.model(composers.FOLK), prompt, rules, sampling, count, desk.generator, VOCABULARY.id(END), limit,
         lambda number, tokens: tell(min(len(tokens), limit), limit) if number == 0 else None,
     )  # fmt: skip
-    whole = [draft for draft in drafts if draft.finished]
-    return [draft.tokens for draft in sorted(whole, key=lambda draft: abs(draft.likelihood - TYPICAL))]
+    return [draft for draft in drafts if draft.finished]
+
+
+def _bare(tokens: Sequence[int]) -> float:
+    """The share of bars without a chord symbol."""
+    bars: list[list[bool]] = [[]]
+    for token in tokens:
+        bars[-1].append(token in CHORDS)
+        bars += [[]] if token == BAR else []
+    return 1 - sum(map(any, bars)) / len(bars)
+
+
+def _ended(desk: Desk, prompt: Sequence[int], rules: Within, tokens: Sequence[int]) -> tuple[int, ...]:
+    """A draft, its last bars written anew: as the likeliest of ENDINGS drafts, and the tonic's chord last.
+
+    Who writes a tune from its beginning does not know when it ends; that its last note is the tonic is a rule that the
+    bars before it know nothing of.
+    """
+    lines = [place + 1 for place, token in enumerate(tokens) if token == BAR]
+    if len(lines) < CLOSE:
+        return tuple(tokens)
+    head = tuple(tokens[: lines[-CLOSE]])
+    state = rules.start()
+    for token in head:
+        state = rules.advance(state, token)
+    drafts = _drafts(desk, [*prompt, *head], replace(rules, begin=state, first=frozenset()), CLOSE, ENDINGS)
+
+    def worth(draft: decoding.Sample) -> float:
+        place, at, chord = state, state.at, -1
+        for token in draft.tokens:
+            place, chord = rules.advance(place, token), CHORDS.get(token, chord)
+            at = place.at if place.stage == "length" else at
+        strong = 2 * (at - place.pickup) % rules.grammar.bar == 0
+        return draft.likelihood + HOME * ((chord == 0) + strong)
+
+    return (*head, *max(drafts, key=worth).tokens) if drafts else tuple(tokens)
 
 
 # --- tunes that are there ---------------------------------------------------------------------------------------------
@@ -158,8 +210,8 @@ def continue_(desk: Desk) -> tuple[Score, ...]:
 
     def draw() -> list[Score]:
         found = []
-        for tokens in _written(desk, prompt, rules, bars):
-            notes, chords = _heard(tokens, tune, past)
+        for tokens in _written(desk, prompt, rules, bars)[:BEST]:
+            notes, chords = _heard(_ended(desk, prompt, rules, tokens), tune, past)
             stop = Fraction(total * tune.bar, TICKS)
             names = (*(c for c in source.chords if c.onset < end), *chords)
             found.append(

@@ -485,7 +485,7 @@ class Grammar:
 
     def _next(self, state: State) -> Iterator[int]:
         if state.stage == "pickup":
-            room = 12 if self.ends_on_tonic else 1  # between the last bar line and the end
+            room = min(TICKS, self.bar) if self.ends_on_tonic else 1  # between the last bar line and the end
             yield from (token for token, ticks in _PICKUPS.items() if ticks <= self.bar - room)
             return
         if state.stage == "length":
@@ -523,7 +523,7 @@ class Grammar:
 
     def _next_voice(self, state: State) -> Iterator[int]:
         """Pitches, a rest or a tie."""
-        last = self.ends_on_tonic and self._left(state) - state.at <= self._shortest(state)
+        last = self.ends_on_tonic and self._left(state) - state.at <= self._close(state)
         if last:  # nothing but this note is left
             yield from (t for t, o in _PITCHES.items() if o % 12 == 0 and self.low <= self.tonic + o <= self.high)
             return
@@ -534,9 +534,9 @@ class Grammar:
         if state.sounding is not None and state.at > 0 and not state.thirds[0]:
             yield TIE
 
-    def _shortest(self, state: State) -> int:
-        """The least that the tune's last note may have: an eighth, or what a triplet still has."""
-        return state.thirds[0] * state.thirds[1] if state.thirds[0] == 1 else 12 if self.ends_on_tonic else 3
+    def _close(self, state: State) -> int:
+        """Ticks of the tonic that ends a tune, at least: a quarter, as 19 of 20 tunes have it, where the bar holds it."""
+        return min(TICKS, self.bar - state.pickup)
 
     def _next_length(self, state: State) -> Iterator[int]:
         if state.thirds[0]:
@@ -550,10 +550,10 @@ class Grammar:
             if whole > min(to_line, to_end):
                 continue
             left = to_end - whole
-            if self.ends_on_tonic and (0 < left < 12 or (left == 0 and not (home or ticks in THIRDS))):
+            if self.ends_on_tonic and (0 < left < self._close(state) or (left == 0 and not home)):
                 continue
             if state.what == REST and (ticks > self.longest_rest or ticks in THIRDS):
                 continue
-            if ticks in THIRDS and state.what == TIE:
+            if ticks in THIRDS and (state.what == TIE or (self.ends_on_tonic and left == 0)):
                 continue
             yield token

@@ -32,7 +32,8 @@ from danqing.training.run import Run
 from danqing.training.translation import Domain, Translator
 
 SHIPPED = (
-    "monet:artist=claude-monet|artist=MONET, Claude;ukiyo-e:style=ukiyo-e|style=shin-hanga;shanshui:style=shanshui"
+    "monet:artist=claude-monet|artist=MONET, Claude|artist=Клод Моне;"
+    "ukiyo-e:style=ukiyo-e|style=shin-hanga;shanshui:style=shanshui"
 )
 JUDGES = ("features", "patches")
 HELD = 64  # held-out pictures of a side that are measured; a look takes a quarter of them
