@@ -65,6 +65,29 @@ def test_a_piece_has_the_bars_key_metre_and_tempo_asked_for_and_ends_at_home(wor
     assert score.title == "Mazurka in F minor"
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"style": "haydn", "metre": "3/8"}, ("Sonata in D# minor", "3/8", 92)),
+        ({"style": "haydn", "mood": "joyful"}, ("Sonata in G major", "3/4", 139)),  # no tempo said: the usual one
+        ({"style": "haydn", "metre": "4/4", "key": "A", "tempo": 100.0}, ("Sonata in A major", "4/4", 100)),
+        ({"style": "chopin", "mood": "sad"}, (None, "4/4", 132)),  # the composer's pieces are all in major here
+        ({"style": "chopin"}, ("Etude in Db major", "4/4", 176)),
+        ({"style": "chopin:waltz"}, (None, "3/4", 160)),  # he wrote etudes alone here
+        ({"style": "joplin"}, (None, "2/4", 84)),  # nothing is known of his pieces here
+        ({"style": "pop"}, ("Song in Bb major", "4/4", 69)),
+    ],
+)
+def test_what_nobody_asked_for_is_as_in_a_piece_that_was_learned_from(
+    works: Works, fields: dict[str, Any], expected: tuple[str | None, str, float]
+):
+    (work,) = works(bars=2, **fields)
+    score = content(work)
+    title, metre, tempo = expected
+    assert title is None or score.title == title
+    assert (f"{score.meters[0].beats}/{score.meters[0].unit}", score.tempos[0].bpm) == (metre, tempo)
+
+
 def test_phrases_come_again_as_the_plan_says(works: Works):
     (work,) = works(style="ragtime", bars=16)
     score = content(work)

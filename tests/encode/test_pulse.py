@@ -53,3 +53,11 @@ def test_the_chords_of_a_cadence_are_found_under_a_line_that_spells_them():
     _, chords = changes.estimate(notes, 0)
     named = chords[2:]  # the bar before the first beat is empty
     assert sum(a == b for a, b in zip(named[::2], ("Dm7", "G7", "Cmaj7", "Cmaj7") * 4, strict=False)) >= 12
+
+
+def test_players_together_are_put_onto_sixteenths_or_a_triplet():
+    rng = np.random.default_rng(4)
+    written = np.array([0, 0, 3, 6, 9, 12, 16, 20, 24, 24, 30, 36]) / 12
+    played = written + rng.uniform(-0.04, 0.04, len(written))
+    assert pulse.together(played).tolist() == [0, 0, 3, 6, 9, 12, 16, 20, 24, 24, 30, 36]
+    assert pulse.together(np.array([])).tolist() == []

@@ -13,7 +13,7 @@ from danqing.encode import melodies, tunes
 from danqing.encode.melodies import Line
 from danqing.encode.origins import Filter
 from danqing.techniques import chorale, music_vae, sequence
-from danqing.training import jazz, music, phrases, piano, pop
+from danqing.training import jazz, music, phrases, piano, pop, repertoire
 
 CARD = """name = "{name}"
 purpose = "a model of the tests"
@@ -46,6 +46,12 @@ def card(root: Path, name: str) -> None:
     (root / "cards" / f"{name}.toml").write_text(CARD.format(name=name, sha256=sha256), encoding="utf-8")
 
 
+HEADINGS = {  # how the pieces began that the models are said to have learned from
+    "piano": [("haydn", "sonata", 6, 15, 92.0), ("haydn", "sonata", 1, 7, 0.0), ("chopin", "etude", 2, 1, 176.0)],
+    "pop": [("pop", "", 2, 10, 69.0)],
+}
+
+
 def catalog(root: Path) -> Catalog:
     """chorale, chorale_orderless, folk, phrases, piano, pop, jazz and the filters of FAMOUS."""
     import dataclasses
@@ -69,6 +75,7 @@ def catalog(root: Path) -> Catalog:
             "architecture": "sequence",
             "config": dataclasses.asdict(config),
             "vocabulary": words.to_json(),
+            repertoire.HEADINGS: HEADINGS.get(name, []),
         }
         checkpoint.save_weights(root / "weights" / f"{name}.safetensors", sequence.build(config).state_dict(), header)
         card(root, name)

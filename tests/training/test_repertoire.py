@@ -57,6 +57,16 @@ def test_a_whole_piece_comes_back_from_its_windows():
     assert tunes.bag(back) == tunes.bag(score())
 
 
+def test_headings_say_how_each_piece_begins_and_count_editions_that_agree_once():
+    slow = replace(piece(3), bars=tuple(replace(bar, tempo=events.tempo_token(60)) for bar in piece(3).bars))
+    found = repertoire.headings([piece(1), replace(piece(1), name="again"), piece(2), slow])
+    assert len(found) == 3
+    assert {row.tempo for row in found} == {0.0, 60.0}
+    assert (found[0].label, found[0].form, events.METRES[found[0].metre]) == ("mozart", "sonata", (3, 4))
+    assert str(found[0].named) == "A minor"
+    assert found[0].mode == "minor"
+
+
 def test_a_window_is_transposed_with_its_key_and_stays_on_the_keyboard():
     plain, up = (repertoire.window(piece(), 0, WORDS, 200, shift)[0].tokens for shift in (0, 5))
     assert WORDS.token(up[2]) == "<key 14>"  # A minor, five semitones up: D minor

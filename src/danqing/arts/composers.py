@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from danqing.arts.compose import Compose
     from danqing.catalog.catalog import Catalog
     from danqing.catalog.own import Own
+    from danqing.training.repertoire import Heading
 
 CHORALE, ORDERLESS, FOLK, KNOWN = "chorale", "chorale_orderless", "folk", "tune_origins"  # names in the catalog
 PHRASES = "phrases"
@@ -118,6 +119,10 @@ class Desk:
         """The vocabulary of a model that writes tokens (`encode.text`)."""
         return _words(self.catalog, name)
 
+    def headings(self, name: str) -> Sequence[Heading]:
+        """How the pieces begin that a model learned from; none where its file does not say."""
+        return _headings(self.catalog, name)
+
     def chance(self) -> float:
         """A number in [0, 1)."""
         return float(torch.rand((), generator=self.generator))
@@ -210,6 +215,13 @@ def _words(catalog: Catalog, name: str) -> Any:
     from danqing.encode import text
 
     return text.from_json(catalog.weights(name)[1]["vocabulary"])
+
+
+@functools.lru_cache(maxsize=4)
+def _headings(catalog: Catalog, name: str) -> Sequence[Heading]:
+    from danqing.training import repertoire
+
+    return [repertoire.Heading(*row) for row in catalog.weights(name)[1].get(repertoire.HEADINGS, ())]
 
 
 def known(catalog: Catalog, manner: str = "") -> Known | None:

@@ -12,29 +12,21 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
-from danqing.arts import pianism, sources
-from danqing.arts.compose import STYLES, read_metre
+from danqing.arts import composers, pianism, sources
+from danqing.arts.compose import MOODS, STYLES, read_metre
 from danqing.arts.composers import Desk
 from danqing.arts.pianism import HANDS, LEFT, RIGHT, Chart, Fixed, Measure, Page, Writer
 from danqing.artwork import engraving
-from danqing.artwork.music import ZERO, Note, Part, Score
+from danqing.artwork.music import ZERO, Key, Note, Part, Score
 from danqing.encode import events, theory
 from danqing.errors import BadRequest
 from danqing.training import repertoire
 
 USUAL_BARS = 24
-# What a composer is asked for where nobody says which form: (form, metres, quarter notes a minute).
-FORMS = {
-    "mozart": (("sonata", ("4/4", "3/4", "2/4", "6/8"), 120.0),),
-    "haydn": (("sonata", ("3/4", "4/4", "2/4"), 112.0),),
-    "beethoven": (("sonata", ("2/4", "3/4", "4/4", "6/8"), 116.0),),
-    "scarlatti": (("sonata", ("3/8", "3/4", "2/2", "4/4"), 126.0),),
-    "chopin": (("mazurka", ("3/4",), 132.0), ("waltz", ("3/4",), 160.0), ("nocturne", ("4/4",), 72.0),
-               ("prelude", ("4/4", "3/4"), 92.0), ("mazurka", ("3/4",), 120.0)),
-    "joplin": (("rag", ("2/4",), 84.0),),
-}  # fmt: skip
+# Quarter notes a minute of pieces that do not say.
 TEMPOS = {"polonaise": 96.0, "etude": 126.0, "ballade": 100.0, "scherzo": 176.0, "march": 108.0, "waltz": 160.0,
           "nocturne": 72.0, "mazurka": 126.0, "prelude": 92.0, "rag": 84.0, "sonata": 116.0}  # fmt: skip
+USUAL_TEMPO = 112.0
 ALIKE = {1: "A", 2: "AB", 3: "ABA", 4: "AABA", 5: "ABACA", 6: "AABABA", 7: "AABACAA", 8: "AABACABA"}
 PAIRED = {2: "AB", 3: "AAB", 4: "AABB", 5: "AABBA", 6: "AABBCC", 7: "AABBACC", 8: "AABBACCA"}  # strains come twice
 CLOSE = 2  # bars that are written to end a piece
@@ -70,15 +62,41 @@ def planned(bars: int, paired: bool = False) -> tuple[int, str]:
 
 
 def _asked(desk: Desk) -> Page:
-    """What the request says of the piece; the rest by chance, from what the composer wrote."""
-    request, label = desk.request, desk.manner
-    fits = [row for row in FORMS[label] if not request.metre or request.metre in row[1]]
-    form, metres, tempo = desk.chosen(fits or [("", (request.metre,), 112.0)])
-    if request.kind:
-        form, metres = request.kind, STYLES[label].kinds[request.kind]
-        tempo = TEMPOS.get(form, 112.0)
-    metre = read_metre(request.metre or desk.chosen(metres))
-    return Page(label, form, events.METRES.index(metre), desk.tempo(tempo), desk.key)
+    """What the request says of the piece; the rest as one of the composer's own pieces has it, by chance."""
+    request, label, kinds = desk.request, desk.manner, STYLES[desk.manner].kinds
+    row = heading(desk, composers.PIANO)
+    form = row.form if row else request.kind or next(iter(kinds))
+    metre = events.METRES[row.metre] if row and not request.metre else read_metre(request.metre or kinds[form][0])
+    tempo = desk.tempo(row.tempo if row and row.tempo else TEMPOS.get(form, USUAL_TEMPO))
+    return Page(label, form, events.METRES.index(metre), tempo, key_of(desk, row))
+
+
+def heading(desk: Desk, name: str) -> repertoire.Heading | None:
+    """How one of the pieces in this style begins that a model learned from: one as near to the request as there are.
+
+    None where it learned from none of the kind that was asked for.
+    """
+    request, mode = desk.request, _mode(desk)
+    metre = read_metre(request.metre) if request.metre else None
+    rows = [row for row in desk.headings(name) if row.label == desk.manner and request.kind in ("", row.form)]
+    for fits in (
+        lambda row: not metre or events.METRES[row.metre] == metre,
+        lambda row: not mode or row.mode == mode,
+    ):
+        rows = list(filter(fits, rows)) or rows
+    return desk.chosen(rows) if rows else None
+
+
+def key_of(desk: Desk, row: repertoire.Heading | None) -> Key:
+    """The key that was asked for; that of a heading, unless the mood wants the other mode."""
+    return desk.key if row is None or desk.request.key or _mode(desk) not in ("", row.mode) else row.named
+
+
+def _mode(desk: Desk) -> str:
+    """The mode that was asked for, by key or mood; "" where either will do."""
+    if desk.request.key:
+        return desk.key.mode
+    return MOODS[desk.request.feeling][0] if desk.request.feeling else ""
 
 
 def composed(desk: Desk, page: Page, span: int, plan: str, bars: int) -> list[Measure]:
@@ -295,7 +313,7 @@ def _page(desk: Desk, source: Score, notes: Sequence[Note]) -> Page:
         raise BadRequest(f"the piece is in {meter.beats}/{meter.unit}; piano music is written in {known}")
     key = desk.key if desk.request.key else sources.key(source, notes)
     key = replace(key, mode="minor" if repertoire.key_number(key) > 11 else "major")
-    form = desk.request.kind or (FORMS[desk.manner][0][0] if desk.manner in FORMS else "")
+    form = desk.request.kind or next(iter(STYLES[desk.manner].kinds), "")
     return Page(desk.manner, form, events.METRES.index((meter.beats, meter.unit)), source.tempos[0].bpm, key)
 
 

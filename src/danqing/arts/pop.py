@@ -37,11 +37,13 @@ SONGS = {1: "A", 2: "AB", 3: "AAB", 4: "AABA", 5: "AABAB", 6: "AABAAB", 7: "AABA
 
 def new(desk: Desk) -> tuple[Score, ...]:
     """New songs, with a plan and an ending."""
-    key = desk.key
+    row = piano.heading(desk, composers.POP)
+    key = piano.key_of(desk, row)
     chart = charts.read(desk.request.chart) if desk.request.chart else None
     if chart and not desk.request.key:
         key = chart.key
-    page = Page(pop.LABEL, "", METRE, desk.tempo(USUAL_TEMPO), key, BAND)
+    tempo = desk.tempo(row.tempo if row and row.tempo else USUAL_TEMPO)
+    page = Page(pop.LABEL, "", METRE, tempo, key, BAND)
     bars = desk.request.bars or USUAL_BARS
     span, plan = planned(bars)
     if chart is None and len(set(plan)) < len(plan):

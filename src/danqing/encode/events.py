@@ -32,6 +32,7 @@ LOW, HIGH = 21, 108  # MIDI: the keys of a piano
 PARTS = 4
 METRES = ((2, 4), (3, 4), (4, 4), (6, 4), (2, 2), (3, 2), (3, 8), (6, 8), (9, 8), (12, 8))
 LENGTHS = (1, 2, 3, 4, 6, 8, 9, 12, 15, 18, 24, 30, 36, 42, 48, 60, 72, 96, 120, 144)  # steps
+UNSAID = 120.0  # quarter notes a minute of a piece that does not say
 TEMPOS = (44, 52, 60, 69, 80, 92, 104, 112, 120, 132, 144, 160, 176, 192, 208)  # quarter notes a minute
 LOUDNESS = (20, 36, 50, 62, 74, 86, 98, 112)  # MIDI velocities
 QUALITIES = ("", "m", "7", "maj7", "m7", "m7b5", "dim7", "sus4", "aug")  # suffixes of chords that have a token
@@ -179,7 +180,7 @@ def from_score(score: Score) -> list[int]:
         metre = next(m for onset, m in reversed(metres) if onset <= start or onset == metres[0][0])
         first, after = round(start * STEPS), round(stop * STEPS)
         early = bar_steps(metre) - (after - first) if number == 0 and score.pickup else 0
-        tempo = next((t.bpm for t in reversed(score.tempos) if t.onset <= start), 120.0)
+        tempo = next((t.bpm for t in reversed(score.tempos) if t.onset <= start), UNSAID)
         tokens.append(BAR)
         for kind, value, token in (("metre", metre, _METRE), ("tempo", _nearest(tempo, TEMPOS), _TEMPO)):
             if said.get(kind) != value:
@@ -311,7 +312,7 @@ def to_score(tokens: Sequence[int], parts: Sequence[Part] = (Part("piano"),)) ->
     return Score(
         tuple(notes),
         parts=played,
-        tempos=tuple(tempos) or (Tempo(ZERO, 120.0),),
+        tempos=tuple(tempos) or (Tempo(ZERO, UNSAID),),
         meters=tuple(meters) or (Meter(ZERO, 4, 4),),
         chords=tuple(chords),
         length=end,

@@ -27,6 +27,7 @@ EARLY = 0.12  # of a beat: a note so early belongs to the next one
 LATE_EIGHTH, SHORT = 0.62, 0.38  # of a beat
 STEPS = 12  # of a beat
 GRIDS = ((0, 6), (0, 4, 8), (0, 3, 6, 9), (0, 2, 4, 6, 8, 10))  # steps; the simplest first
+SHARED = ((0, 3, 6, 9), (0, 4, 8))  # grids of players together
 COST = (0.0, 0.03, 0.03, 0.1)  # of a grid, in beats a note
 RELAXED = 0.25  # of a beat: a rest shorter than this is the way of playing, not a rest
 
@@ -132,6 +133,20 @@ def placed(pitches: Sequence[int], onsets_s: Floats, lengths_s: Floats, beats_s:
             length = after - step
         notes.append(Placed(step, pitch, min(length, after - step)))
     return notes
+
+
+def together(positions: Floats) -> NDArray[np.int64]:
+    """The steps of what several players struck: in each beat sixteenths, or a triplet that lies clearly nearer.
+
+    positions (N,): onsets, in beats, in any order; those of one place are a chord.
+    """
+    steps = np.zeros(len(positions), dtype=np.int64)
+    for beat, own in _by_beat(positions).items():
+        away = [np.abs(np.array([inside for _, inside in own])[:, None] - np.array(grid) / STEPS) for grid in SHARED]
+        best = min(range(len(SHARED)), key=lambda i: float(away[i].min(axis=1).mean()) + COST[i] * (i > 0))
+        for (number, _), place in zip(own, away[best].argmin(axis=1).tolist(), strict=True):
+            steps[number] = STEPS * beat + SHARED[best][place]
+    return steps
 
 
 def _steps(inside: Sequence[float], late: float) -> list[int]:

@@ -535,7 +535,7 @@ class Grammar:
             yield TIE
 
     def _close(self, state: State) -> int:
-        """Ticks of the tonic that ends a tune, at least: a quarter, as 19 of 20 tunes have it, where the bar holds it."""
+        """Ticks that the last note has at least: a quarter, as in 19 of 20 tunes, where the bar holds it."""
         return min(TICKS, self.bar - state.pickup)
 
     def _next_length(self, state: State) -> Iterator[int]:

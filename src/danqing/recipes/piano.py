@@ -62,21 +62,28 @@ class Config:
 def train(config: Any, root: Path, run: Run, on_step: OnStep) -> dict[str, float]:
     """Train and save. Returns what `evaluate` returns."""
     book = piano.load(root, config.files, run.folder / "pieces.npz")
-    return taught(config, book, piano.vocabulary(), run, on_step)
+    heads = {repertoire.HEADINGS: repertoire.headings(book.training)}
+    return taught(config, book, piano.vocabulary(), run, on_step, about=heads)
 
 
 Measure = Callable[[Run, Repertoire], dict[str, float]]
 
 
 def taught(
-    config: Any, book: Repertoire, words: Characters, run: Run, on_step: OnStep, more: Measure | None = None
+    config: Any,
+    book: Repertoire,
+    words: Characters,
+    run: Run,
+    on_step: OnStep,
+    more: Measure | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> dict[str, float]:
     """Train on windows of these pieces and save: what `piano`, `pop` and `jazz` have in common.
 
-    more: what is measured besides.
+    more: what is measured besides. about: what the weights file says besides.
     """
     torch.manual_seed(config.seed)
-    about = sequence.Config(
+    shape = sequence.Config(
         len(words), config.width, config.depth, config.heads, config.context, dropout=config.dropout
     )
     stream = repertoire.Windows(book.training, words, config.context, config.tokens, config.seed)
@@ -90,8 +97,8 @@ def taught(
         return {"nats_per_token": score.nats / max(1, score.count)}
 
     plan = replace(language.plan(config), watch_every=100, ema=EMA)
-    final = language.fit(run, sequence.build(about), language.Lesson(stream.batch, loss, watch), plan, on_step)
-    language.save(run, final, words, {"made": run.recipe}, config.storage)
+    final = language.fit(run, sequence.build(shape), language.Lesson(stream.batch, loss, watch), plan, on_step)
+    language.save(run, final, words, {"made": run.recipe, **(about or {})}, config.storage)
     measured = measure(run, book, words) | (more(run, book) if more else {})
     language.report(
         run,

@@ -15,7 +15,7 @@ from typing import Any
 
 from danqing.artwork.request import OnStep
 from danqing.recipes import Recipe, piano
-from danqing.training import pop
+from danqing.training import pop, repertoire
 from danqing.training.run import Run
 
 
@@ -46,7 +46,8 @@ class Config:
 def train(config: Any, root: Path, run: Run, on_step: OnStep) -> dict[str, float]:
     """Train and save. Returns what `evaluate` returns."""
     book = pop.load(root, config.files, run.folder / "pieces.npz")
-    return piano.taught(config, book, pop.vocabulary(), run, on_step)
+    heads = {repertoire.HEADINGS: repertoire.headings(book.training)}
+    return piano.taught(config, book, pop.vocabulary(), run, on_step, about=heads)
 
 
 def evaluate(run: Run, root: Path) -> dict[str, float]:

@@ -2,19 +2,20 @@
 
 NNN/NNN.mid holds the parts MELODY, BRIDGE and PIANO, played by people; NNN/beat_midi.txt says when the beats are and
 which of them begin bars, NNN/key_audio.txt the key, NNN/chord_midi.txt the chords. Notes and chords are put onto the
-beats; where a song has no file of chords, they are found in its notes. Songs with bars of five beats and the
-like, or whose files do not fit together, are left out and counted.
+beats, notes in sixteenths or triplets; where a song has no file of chords, they are found in its notes. Songs with bars
+of five beats and the like, or whose files do not fit together, are left out and counted.
 """
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import functools
 import hashlib
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 
 from danqing.artwork import midi
 from danqing.artwork.music import ZERO, Chord, Key, Meter, Note, Part, Score, Tempo
-from danqing.encode import theory
+from danqing.encode import pulse, theory
 from danqing.encode.events import STEPS
 from danqing.encode.text import Characters
 from danqing.errors import BadRequest, InvalidMedia
@@ -37,7 +38,7 @@ _NAMES = tuple(part.name.upper() for part in BAND)
 _SUFFIXES = {"min": "m", "min7": "m7", "7": "7", "maj7": "maj7", "dim": "dim7", "hdim7": "m7b5", "dim7": "dim7",
              "aug": "aug", "sus4": "sus4", "min6": "m7", "minmaj7": "m"}  # fmt: skip
 _OTHERS = ("beat_midi", "key_audio", "chord_midi")
-SECONDS = 1e-3  # a note may begin so much before its beat
+SIXTEENTH = STEPS // 4
 
 
 @functools.cache
@@ -91,20 +92,23 @@ def song(data: bytes, beats: str, key: str, name: str, chords: str = "") -> Scor
     times, marks = _beats(beats, name)
     lengths = np.diff(marks).tolist()
     early = lengths[0] - int(marks[0])  # the first mark begins the second bar: a pickup stands in a whole one
+    own = [(part, note) for part, wanted in enumerate(_NAMES) for note in played.of(names.index(wanted))]
+    steps = pulse.together(np.array([_beat(played.seconds(note.onset), times) for _, note in own]))
     notes = []
-    for part, wanted in enumerate(_NAMES):
-        for note in played.of(names.index(wanted)):
-            start, stop = (played.seconds(time) for time in (note.onset, note.end))
-            onset = _place(start + SECONDS, times) + early
-            length = max(Fraction(1, STEPS), _place(stop, times) + early - onset)
-            if onset >= 0:
-                notes.append(Note(onset, note.pitch, length, part, note.velocity))
+    for part in range(len(_NAMES)):
+        struck = [
+            (step, note, _beat(played.seconds(note.end), times))
+            for step, (whose, note) in zip(steps.tolist(), own, strict=True)
+            if whose == part
+        ]
+        notes += [replace(note, onset=note.onset + early, part=part) for note in _held(struck)]
+    notes = [note for note in notes if note.onset >= 0]
     if not notes:
         raise BadRequest(f"{name} holds no notes on its beats")
     bars = [(0, lengths[0]), *((int(mark) + early, beats) for mark, beats in zip(marks, lengths, strict=False))]
     first = max(place for place, _ in bars if place <= min(note.onset for note in notes))  # bars before it are empty
     tempo = 60 / float(np.median(np.diff(times)))
-    named = [(_place(time + SECONDS, times) + early - first, chord) for time, chord in read_chords(chords)]
+    named = [(_place(time, times) + early - first, chord) for time, chord in read_chords(chords)]
     found = Score(
         tuple(replace(note, onset=note.onset - first) for note in notes),
         BAND, (Tempo(ZERO, tempo),),
@@ -129,9 +133,30 @@ def _beats(text: str, name: str) -> tuple[NDArray[np.float64], NDArray[np.int64]
 
 
 def _place(time: float, times: NDArray[np.float64]) -> Fraction:
-    """A time in beats from the first one, to the nearest step; before the first and after the last at their speed."""
+    """A time in beats from the first one, to the nearest step."""
+    return Fraction(round(_beat(time, times) * STEPS), STEPS)
+
+
+def _beat(time: float, times: NDArray[np.float64]) -> float:
+    """A time in beats from the first one; before the first and after the last at their speed."""
     i = int(np.clip(np.searchsorted(times, time, side="right") - 1, 0, len(times) - 2))
-    return Fraction(round((i + (time - times[i]) / (times[i + 1] - times[i])) * STEPS), STEPS)
+    return float(i + (time - times[i]) / (times[i + 1] - times[i]))
+
+
+def _held(struck: Sequence[tuple[int, Note, float]]) -> list[Note]:
+    """The notes of a part, given where they begin in steps and end in beats, with lengths in sixteenths.
+
+    A rest shorter than one is the way of playing, not a rest.
+    """
+    onsets = sorted({step for step, _, _ in struck})
+    found = []
+    for step, note, stop in struck:
+        place = bisect.bisect_right(onsets, step)
+        after = onsets[place] if place < len(onsets) else step + 4 * STEPS
+        end = max(step + SIXTEENTH, SIXTEENTH * round(stop * STEPS / SIXTEENTH))
+        end = after if abs(after - end) < SIXTEENTH else end
+        found.append(replace(note, onset=Fraction(step, STEPS), duration=Fraction(end - step, STEPS)))
+    return found
 
 
 def read_key(text: str) -> tuple[Key, ...]:

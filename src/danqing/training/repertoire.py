@@ -14,12 +14,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,7 @@ HIDDEN = {"label": 0.15, "form": 0.3, "key": 0.2, "place": 0.3}  # how often a c
 CLOSING = 16  # bars that `<closing n>` counts down from
 ENDS = 0.2  # share of windows that are a piece's beginning, and as many that hold its end
 OPENING = "<opening>"
+HEADINGS = "headings"  # in the header of a weights file: those of what was learned from
 KEYS = tuple(f"<key {n}>" for n in range(24))
 ENDINGS = tuple(f"<closing {n}>" for n in range(1, CLOSING + 1))
 
@@ -96,6 +98,37 @@ class Piece:
         return tuple(found)
 
 
+class Heading(NamedTuple):
+    """How a piece begins, without its notes."""
+
+    label: str
+    form: str
+    metre: int  # in events.METRES, the one of most of its bars
+    key: int  # in KEYS
+    tempo: float  # quarter notes a minute; 0 where the piece does not say
+
+    @property
+    def mode(self) -> str:
+        """Major or minor."""
+        return "minor" if self.key > 11 else "major"
+
+    @property
+    def named(self) -> Key:
+        """The key, spelled with the fewest sharps or flats."""
+        return Key(ZERO, pitches.moved("C", self.key % 12, self.mode), self.mode)
+
+
+def headings(pieces: Iterable[Piece]) -> list[Heading]:
+    """Of these pieces, editions of one piece that begin alike once."""
+    found = set()
+    for piece in pieces:
+        metre = Counter(bar.metre for bar in piece.bars).most_common(1)[0][0]
+        tempo = float(events.TEMPOS[events.kind_of(piece.bars[0].tempo)[1]])
+        own = Heading(piece.label, piece.form, metre, piece.bars[0].key, 0.0 if tempo == events.UNSAID else tempo)
+        found.add((piece.work, own))
+    return sorted(own for _, own in found)
+
+
 def bars_of(score: Score, keys: Sequence[Key] = (), named: bool = False, chords: bool = False) -> tuple[Bar, ...]:
     """The bars of a score whose metre has a token; others are left out. keys: those named in the file, by onset.
 
@@ -110,7 +143,7 @@ def bars_of(score: Score, keys: Sequence[Key] = (), named: bool = False, chords:
         if (meter.beats, meter.unit) not in events.METRES:
             continue
         early = meter.bar - score.pickup if number == 0 and score.pickup else 0
-        tempo = next((t.bpm for t in reversed(score.tempos) if t.onset <= start), 120.0)
+        tempo = next((t.bpm for t in reversed(score.tempos) if t.onset <= start), events.UNSAID)
         spans.append((start - early, stop))
         marks.append((events.METRES.index((meter.beats, meter.unit)), events.tempo_token(tempo), start))
     home = [(key.onset, key_number(key)) for key in keys] or [(ZERO, key_number(theory.find_key(score.notes)))]
