@@ -29,7 +29,7 @@ RIGHT, LEFT = 0, 1  # hands: parts of a score
 HANDS = (Part("Right hand"), Part("Left hand"))
 FINGERS = 5  # notes that one hand holds at once
 SPAN = 19  # semitones between the outer notes of a hand
-GUIDANCE = 1.5
+GUIDANCE = 2.5
 # Nats a token of piano music that the model has not heard. The likeliest drafts repeat a note bar after bar; the nearer
 # to this, the better (after Meister et al. 2023).
 TYPICAL = -0.74
