@@ -134,6 +134,20 @@ def test_a_discriminator_with_frozen_eyes_learns_and_hands_gradients_to_pictures
     assert torch.equal(eyes.weight, before)
 
 
+def test_a_manner_asks_for_no_more_than_its_pictures_have():
+    """Dark plain pictures and loud noise: each is at home in its own kind and far from the other."""
+    torch.manual_seed(0)
+    dark, noise = torch.rand(12, 3, 1, 1).expand(-1, -1, 32, 32) - 1, torch.rand(12, 3, 32, 32) * 2 - 1
+    manner = cycle.Manner(_Eyes(), [dark, noise])
+    first, second = torch.zeros(12, dtype=torch.int64), torch.ones(12, dtype=torch.int64)
+    assert (manner(noise, second), manner(dark, first)) < (manner(dark, second), manner(noise, first))
+    alike = [float(manner(one[None], torch.ones(1, dtype=torch.int64))) for one in noise]
+    assert sum(away < 1e-5 for away in alike) >= 6  # half of a kind's own are near enough
+    pictures = dark.clone().requires_grad_()
+    manner(pictures, second).backward()
+    assert pictures.grad.abs().max() > 0
+
+
 class _Eyes:
     """Three layers of fixed filters, each at half the size of the one before."""
 
