@@ -86,3 +86,20 @@ def test_no_word_stands_for_two_things_of_one_language():
 def test_invented_scenes_repeat_with_their_seed():
     one, two = (inventions.scene(torch.Generator().manual_seed(3)) for _ in range(2))
     assert one == two
+
+
+@pytest.mark.parametrize(
+    ("prompt", "places", "things"),
+    [
+        ("松林", ("forest",), ("pine",)),
+        ("竹林中的小路", ("forest",), ("bamboo", "path")),
+        ("白桦林", ("forest",), ("birch",)),
+        ("birches in a pine forest", ("forest",), ("birch", "pine")),
+        ("垂柳，湖", ("lake",), ("willow",)),
+        ("巨浪", ("sea",), ("waves",)),
+        ("waves on the lake", ("lake",), ("waves",)),
+    ],
+)
+def test_kinds_of_trees_and_waves_are_told(prompt, places, things):
+    scene = scenes.read(prompt)
+    assert (scene.places, scene.things, scene.unknown) == (places, things, ())

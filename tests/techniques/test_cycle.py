@@ -146,6 +146,8 @@ def test_a_manner_asks_for_no_more_than_its_pictures_have():
     pictures = dark.clone().requires_grad_()
     manner(pictures, second).backward()
     assert pictures.grad.abs().max() > 0
+    assert manner.content(noise, noise) == 0
+    assert 0 < manner.content(noise * 0.9, noise) < manner.content(noise * 0.5, noise) < manner.content(dark, noise)
 
 
 class _Eyes:

@@ -121,3 +121,38 @@ def test_a_lone_boat_is_one_boat():
     )
     assert min(lone) > 0
     assert sum(lone) < 0.7 * sum(several)
+
+
+def of_trees(prompt, seed):
+    """Mean colour of what is a tree, and how far its lightness is spread."""
+    colours, labels = draw(prompt, seed)
+    own = colours[0][:, labels == scenery.REGIONS.index("tree")]
+    return own.mean(1), float(own.mean(0).std())
+
+
+def test_kinds_of_trees_look_their_kind():
+    for seed in range(3):
+        (birch, spread), (plain, usual) = (of_trees(p, seed) for p in ("a birch forest in summer", "a forest"))
+        assert birch.mean() > plain.mean()
+        assert spread > usual  # light trunks before dark leaves
+        above = [share(draw(p, seed)[1][: SIZE[0] // 5], "tree") for p in ("竹林，冬天", "松林，冬天", "森林，冬天")]
+        assert min(above[:2]) > above[2]  # they keep their leaves
+
+
+def test_a_wood_by_a_river_stands_on_both_banks():
+    for seed in range(4):
+        _, labels = draw("a river in the forest", seed)
+        assert share(labels, "water") > 0.1
+        assert share(labels, "tree") > 0.2
+
+
+def test_waves_are_of_the_sea_and_rougher_in_a_storm():
+    for seed in range(4):
+        spread = {}
+        for prompt in ("calm sea, clear", "big waves", "a stormy sea"):
+            colours, labels = draw(prompt, seed)
+            assert share(labels, "water") > 0.2
+            assert share(labels, "ground") == 0 or prompt == "calm sea, clear"  # no lawn at a rough sea
+            water = (labels == scenery.REGIONS.index("water")) & (torch.arange(SIZE[0]) > 0.6 * SIZE[0])[:, None]
+            spread[prompt] = float(colours[0].mean(0)[water].std())
+        assert spread["big waves"] > 1.3 * spread["calm sea, clear"]

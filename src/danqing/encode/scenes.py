@@ -27,6 +27,8 @@ _COLOURED = {  # one word for a thing and its colour
     "油菜花": "黄", "薰衣草": "紫", "lavender": "紫", "荷花": "粉", "tulips": "红", "玫瑰": "红", "daisies": "白",
 }  # fmt: skip
 _COPULA = ("is", "are", "是")
+_IMPLIED = {"waves": "sea"}  # a thing and the place that it is of, unless another water is named
+_WATERS = ("sea", "lake", "river", "harbour", "beach")
 REACH = 3  # words of no meaning that may stand between a colour and its thing
 
 
@@ -115,6 +117,7 @@ def read(prompt: str, styles: Callable[[str], str | None] = lambda words: None) 
             several[word.kind].append(word.name)
         if word is None or word.name != "filler":
             negated = False
+    places += [place for thing, place in _IMPLIED.items() if thing in things and not {*_WATERS} & {*places}]
     return Scene(
         tuple(places),
         tuple(things),

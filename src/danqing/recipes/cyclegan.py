@@ -4,8 +4,9 @@ Data: a folder that holds both collections (`source`, `target`), each with metad
 several kinds, are wanted. One generator serves all kinds and one leads back, see `techniques.cycle`: a CycleGAN for
 each kind would triple the cost, and a kind of eight pictures could not carry a generator of its own.
 
-Departures from Zhu et al. besides the technique's: what each kind has everywhere is asked for directly; what ships is a
-moving average of the generators; each kind of painting is drawn as often as the others.
+Departures from Zhu et al. besides the technique's: what each kind has everywhere is asked for directly, and that a
+picture goes on showing what it shows; what ships is a moving average of the generators; each kind of painting is drawn
+as often as the others.
 
 Budget: 45 min of one CPU core on squares of 64 px; the larger variant (width=64 blocks=9 size=256 crop=192) ≤ 25 min
 on one data-centre GPU.
@@ -62,7 +63,8 @@ class Config:
     batch: int = 1  # pictures of each side
     cycle: float = 5.0  # weight of the cycle loss
     warmup: float = 0.1  # share of the run over which that weight grows from a tenth
-    manner: float = 0.3  # weight of the distance from what each kind of pictures has everywhere, see `cycle.Manner`
+    manner: float = 0.5  # weight of the distance from what each kind of pictures has everywhere, see `cycle.Manner`
+    content: float = 1.0  # weight of the distance from what the original shows, in both directions
     identity: float = (
         0.0  # weight of the identity loss, as a share of the cycle's; above 0 a step takes half as long again
     )
@@ -176,10 +178,8 @@ def _judge(config: Config, targets: int) -> nn.Module:
     return cycle.Discriminator(config.judge, config.halvings, targets)
 
 
-def _manner(config: Config, target: Domain) -> cycle.Manner | None:
-    """Of the target's kinds; None where it does not count. What photos have everywhere is what they show."""
-    if not config.manner:
-        return None
+def _manner(config: Config, target: Domain) -> cycle.Manner:
+    """Of the target's kinds. What photos have everywhere is what they show: they have none."""
     crops, kinds = target.draw(EXAMPLES * len(target.names), seeds.generator(config.seed))
     examples = [crops[kinds == number] for number in range(len(target.names))]
     return cycle.Manner(shipped.backbone(config.backbone), examples)
@@ -218,7 +218,7 @@ def _sheet(translator: Translator, photos: Tensor, paintings: Tensor) -> Picture
 def _step(
     config: Config,
     nets: Mapping[str, nn.Module],
-    manner: cycle.Manner | None,
+    manner: cycle.Manner,
     compute: device.Compute,
     source: Domain,
     target: Domain,
@@ -246,8 +246,10 @@ def _step(
     # In full from the start it would press the change to the pictures to 0 before the discriminators know anything, and
     # ReLUs that died over this do not come back (seen after 100 steps).
     weight = config.cycle * min(1.0, 0.1 + 0.9 * moment.progress / max(config.warmup, 1e-9))
-    apart = manner(as_painting, kinds) if manner else again.new_zeros(())
-    moment.backward(fooled + config.manner * apart + weight * (again + config.identity * same))
+    apart = manner(as_painting, kinds)
+    content = manner.content(as_painting, photos) + manner.content(as_photo, paintings)
+    perceived = config.manner * apart + config.content * content
+    moment.backward(fooled + perceived + weight * (again + config.identity * same))
     slopes = {"generator": torch.stack([translation.gradient_norm(n) for n in (forth, back)]).norm()}
     moment.update("generators", factor)
 
@@ -266,6 +268,7 @@ def _step(
         "loss_cycle": again.detach(),
         "loss_identity": same.detach(),
         "loss_manner": apart.detach(),
+        "loss_content": content.detach(),
         **{f"gradient_{name}": value for name, value in slopes.items()},
     }
 

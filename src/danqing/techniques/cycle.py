@@ -288,6 +288,18 @@ class Manner:
                 self.wanted.append({layer: g.mean(dim=0) for layer, g in own.items()})
                 self.usual.append(float(self._away(own, len(self.wanted) - 1).median()))
 
+    def content(self, made: Tensor, original: Tensor) -> Tensor:
+        """How far pictures show something else than their originals: squared distance of the deepest layer's features.
+
+        Both (B, 3, H, W) in [-1, 1]; over the originals' energy, scalar fp32. A cycle alone keeps whatever can be
+        undone, blots and patterns as well (after Chen et al. 2018, "CartoonGAN", which has this loss and no cycle).
+        """
+        deepest = self.LAYERS[-1]
+        with torch.no_grad():
+            wanted = self.features((original + 1) / 2, (deepest,))[deepest].float()
+        found = self.features((made + 1) / 2, (deepest,))[deepest].float()
+        return (found - wanted).square().mean() / wanted.square().mean().clamp_min(1e-6)
+
     def _grams(self, pictures: Tensor) -> dict[str, Tensor]:
         maps = self.features((pictures + 1) / 2, self.LAYERS)
         rows = {layer: maps[layer].float().flatten(2) for layer in self.LAYERS}  # (B, C, places)

@@ -19,11 +19,9 @@ def mountains(stage: Stage, horizon: float, count: int, steep: float) -> None:
     for number in range(count):
         nearness = (number + 1) / count
         depth = (1.05 - 0.75 * nearness) * (0.5 if stage.told("mountain") else 1.0)
-        line = canvas.curve(1.6 + 0.8 * number, 7, 0.52)
-        if steep > 1:
-            line = 1.1 - line.abs()  # ridges: sharp above, round below
+        rise = 0.4 + 1.1 * _peaks(stage) if steep > 1 else 1.0 + 0.55 * canvas.curve(1.6 + 0.8 * number, 7, 0.52)
         height = 0.13 * steep * (1.35 - 0.75 * nearness) * canvas.uniform(0.8, 1.25)
-        top = horizon + 0.01 - height * (1.0 + 0.55 * line)
+        top = horizon + 0.01 - height * rise
         mask = canvas.below(top, 0.9)
         under = ((canvas.y - top[None]) / 0.3).clamp(0, 1)
         slope = F.avg_pool1d(torch.gradient(top)[0][None, None], 7, 1, 3)[0, 0] * canvas.width * 0.9
@@ -36,6 +34,17 @@ def mountains(stage: Stage, horizon: float, count: int, steep: float) -> None:
             colour = torch.lerp(colour, bright, snow[None])
         mist = 0.45 * under * (0.4 + 0.6 * depth) * (0.5 if stage.told("mountain") else 1.0)
         canvas.lay(mask, torch.lerp(colour, stage.far[:, None, None].expand_as(colour), mist[None]), LABEL["mountain"])
+
+
+def _peaks(stage: Stage) -> Tensor:
+    """A skyline of summits, some higher than others: (W,), mostly between 0 and 1.3."""
+    canvas = stage.canvas
+    x = canvas.x[0]
+    line = 0.1 + 0.1 * canvas.curve(2, 3)
+    for _ in range(3 + int(canvas.uniform(0, 2.99))):
+        at, half = canvas.uniform(-0.1, canvas.wide + 0.1), canvas.uniform(0.24, 0.6)
+        line = torch.maximum(line, canvas.uniform(0.5, 1.25) * (1 - (x - at).abs() / half))
+    return line + 0.1 * canvas.curve(7, 6, 0.6)
 
 
 def floor(stage: Stage) -> tuple[Tensor, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ REGIONS = (
     *("boat", "flower", "object", "rock", "cloth", "roof", "sail"),
 )
 LABEL = {name: number for number, name in enumerate(REGIONS)}
+KINDS = ("pine", "birch", "bamboo", "willow")  # of trees
 WATERS = ("sea", "lake", "river", "harbour", "waterfall")
 
 
@@ -59,6 +61,9 @@ HELD = 0.5  # share of a colour that was asked for which light and air leave as 
 SNOW: Rgb = (0.93, 0.95, 0.98)
 SAND: Rgb = (0.87, 0.77, 0.56)
 BARK: Rgb = (0.29, 0.22, 0.17)
+BARKS: Mapping[str, Rgb] = {"birch": (0.86, 0.85, 0.81), "bamboo": (0.45, 0.57, 0.26), "pine": (0.40, 0.26, 0.19)}
+PINE: Rgb = (0.15, 0.28, 0.21)
+BAMBOO: Rgb = (0.42, 0.56, 0.24)
 PINK: Rgb = (0.94, 0.72, 0.78)
 ROCK: Rgb = (0.46, 0.44, 0.42)
 
@@ -106,6 +111,16 @@ class Stage:
         """A region's colour in this light. One that was asked for stays half as it is, whatever light and air do."""
         colour = self.colour(region, otherwise)
         return torch.lerp(self.lit(colour, depth), colour, HELD * self.told(region))
+
+    @property
+    def kind(self) -> str:
+        """The kind of tree that was asked for: one of KINDS, or "" for whichever."""
+        return next((name for name in KINDS if name in self.scene.things), "")
+
+    @property
+    def evergreen(self) -> bool:
+        """Whether its trees keep their leaves in winter."""
+        return self.kind in ("pine", "bamboo")
 
     def told(self, region: str) -> bool:
         """Whether its colour was asked for."""

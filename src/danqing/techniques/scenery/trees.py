@@ -1,4 +1,4 @@
-"""Woods and single trees: leafy, fir, willow, in blossom, in snow."""
+"""Woods and single trees: leafy, pine, birch, bamboo, willow, in blossom, in snow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,22 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from danqing.techniques.scenery.stage import BARK, LABEL, LEAVES, PINK, SNOW, WATERS, Stage
+from danqing.encode.scenes import Rgb
+from danqing.techniques.scenery.stage import (
+    BAMBOO,
+    BARK,
+    BARKS,
+    KINDS,
+    LABEL,
+    LEAVES,
+    PINE,
+    PINK,
+    SNOW,
+    WATERS,
+    Stage,
+)
+
+LARGE = 0.16  # of the picture's height: a fir that is taller has boughs
 
 
 def foliage(stage: Stage, blobs: Sequence[tuple[float, float, float]], colour: Tensor, rough: float = 0.2) -> None:
@@ -29,8 +44,18 @@ def foliage(stage: Stage, blobs: Sequence[tuple[float, float, float]], colour: T
 
 
 def _leaf(stage: Stage) -> Tensor:
-    usual = PINK if stage.has("blossom") else LEAVES[stage.season]
+    own: dict[str, Rgb] = {"pine": PINE, "bamboo": BAMBOO}
+    usual = PINK if stage.has("blossom") else own.get(stage.kind, LEAVES[stage.season])
     return stage.colour("tree", usual)
+
+
+def _bark(stage: Stage, depth: float = 0.0) -> Tensor:
+    return stage.lit(BARKS.get(stage.kind, BARK), depth)
+
+
+def leafless(stage: Stage) -> bool:
+    """Whether its trees stand bare."""
+    return stage.season == "winter" and not stage.evergreen and not stage.has("blossom")
 
 
 def treeline(stage: Stage, base: float, height: float, depth: float, gaps: float) -> None:
@@ -38,6 +63,8 @@ def treeline(stage: Stage, base: float, height: float, depth: float, gaps: float
     canvas = stage.canvas
     leaf = _leaf(stage) if canvas.chance(0.8) or stage.told("tree") else torch.tensor(LEAVES["summer"])
     pointed = 0.7 if stage.snowy or stage.has("mountain", "snowcap") else 0.2
+    if stage.kind:
+        pointed = 1.0 if stage.kind == "pine" else 0.0
     blobs: list[tuple[float, float, float]] = []
     cones = []
     x = -0.05
@@ -60,7 +87,10 @@ def treeline(stage: Stage, base: float, height: float, depth: float, gaps: float
                 ]
         x += tall * canvas.uniform(0.25, 0.9) * (1 + gaps)
     for x, foot, tall in cones:
-        _fir(stage, x, foot, tall, depth)
+        if tall > LARGE:
+            _pine(stage, x, foot, tall, 0.0, depth)
+        else:
+            _fir(stage, x, foot, tall, depth)
     if blobs:
         foliage(stage, blobs, stage.lit(leaf, depth), 0.16)
 
@@ -80,22 +110,36 @@ def _fir(stage: Stage, x: float, foot: float, tall: float, depth: float) -> None
 def trunks(stage: Stage, foot: float, count: int, depth: float, opening: float) -> None:
     """Trunks that stand on a row and leave the picture above, farther apart where the wood opens."""
     canvas = stage.canvas
-    colour = stage.lit(BARK, depth)
-    for _ in range(count):
+    colour = _bark(stage, depth)
+    slim = {"bamboo": 0.45, "birch": 0.75}.get(stage.kind, 1.0)
+    for _ in range(count * (3 if stage.kind == "bamboo" else 1)):
         x = canvas.uniform(-0.02, canvas.wide + 0.02)
         if abs(x - opening) < canvas.uniform(0.04, 0.2) * canvas.wide:
             continue
-        width, lean = (0.006 + 0.014 * (1 - depth)) * canvas.uniform(0.7, 1.3), canvas.uniform(-0.05, 0.05)
+        width, lean = slim * (0.006 + 0.016 * (1 - depth)) * canvas.uniform(0.7, 1.3), canvas.uniform(-0.05, 0.05)
         base = foot + canvas.uniform(-0.012, 0.02)
         outline = [(x - 1.4 * width, base), (x - width, base - 0.05), (x + lean - 0.7 * width, -0.02)]
         outline += [(x + lean + 0.7 * width, -0.02), (x + width, base - 0.05), (x + 1.4 * width, base)]
-        canvas.lay(canvas.polygon(outline), colour * canvas.uniform(0.8, 1.25), LABEL["tree"])
+        mask = canvas.polygon(outline)
+        canvas.lay(mask, colour * canvas.uniform(0.8, 1.25), LABEL["tree"])
+        if stage.kind in ("birch", "bamboo"):
+            _rings(stage, mask, base, 0.05 + 0.06 * (1 - depth), depth)
+
+
+def _rings(stage: Stage, mask: Tensor, foot: float, apart: float, depth: float) -> None:
+    """The dark marks of birches, the joints of bamboo, `apart` from each other on a trunk."""
+    canvas = stage.canvas
+    wavy = 0.3 * canvas.noise(9, 30, 3) if stage.kind == "birch" else torch.zeros(())
+    place = ((foot - canvas.y) / apart + wavy) % 1
+    marks = torch.sigmoid((0.13 - place) * 50) * (torch.sigmoid(canvas.noise(20, 24, 3) * 4) if wavy.ndim else 1)
+    dark = stage.lit((0.16, 0.15, 0.14) if wavy.ndim else (0.27, 0.36, 0.16), depth)
+    canvas.lay(0.8 * mask * marks, dark)
 
 
 def canopy(stage: Stage, opening: float) -> None:
     """Leaves that hang into the picture from above, thinner where the wood opens; none in winter."""
     canvas = stage.canvas
-    if stage.season == "winter" and not stage.has("blossom"):
+    if leafless(stage):
         return
     for depth in (0.45, 0.1):
         blobs = []
@@ -107,19 +151,66 @@ def canopy(stage: Stage, opening: float) -> None:
 
 
 def tree(stage: Stage, x: float, foot: float, tall: float, lean: float) -> None:
-    """A tree near by: a trunk that branches (Honda 1971), and leaves at the ends of its twigs."""
+    """A tree near by, of the kind that was asked for."""
+    if stage.kind == "pine":
+        _pine(stage, x, foot, tall, lean)
+    elif stage.kind == "bamboo":
+        _culms(stage, x, foot, tall)
+    else:
+        _leafy(stage, x, foot, tall, lean)
+
+
+def _pine(stage: Stage, x: float, foot: float, tall: float, lean: float, depth: float = 0.0) -> None:
+    """A trunk with boughs that hang in tiers, the lower the longer."""
     canvas = stage.canvas
-    bark = stage.lit(BARK)
+    trunk = [(-0.035, 0.0), (0.5 * lean - 0.012, 0.9), (0.5 * lean + 0.012, 0.9), (0.035, 0.0)]
+    canvas.lay(canvas.figure(x, foot, tall, trunk), _bark(stage, depth), LABEL["tree"])
+    boughs: list[tuple[float, float, float]] = []
+    tiers = 9
+    for tier in range(tiers):
+        up = 0.2 + 0.79 * tier / (tiers - 1)
+        half = 0.34 * (1.05 - up) * canvas.uniform(0.8, 1.15)
+        middle = x + 0.5 * lean * tall * up
+        for side in (-1, 1):
+            reach, sag = half * canvas.uniform(0.75, 1.1), canvas.uniform(0.10, 0.22)
+            boughs += [
+                (middle + side * reach * tall * t, foot - tall * (up - sag * reach * t), tall * (0.034 - 0.016 * t))
+                for t in (0.05, 0.35, 0.6, 0.85)
+            ]
+    foliage(stage, boughs, stage.shown("tree", PINE, depth), 0.3)
+
+
+def _culms(stage: Stage, x: float, foot: float, tall: float) -> None:
+    """A clump of bamboo: slim jointed stems that bend outward, leaves in sprays on them."""
+    canvas = stage.canvas
+    stem, sprays = _bark(stage), []
+    for _ in range(7):
+        root, bend = x + canvas.uniform(-0.12, 0.12), canvas.uniform(-0.16, 0.16)
+        high, half = tall * canvas.uniform(0.9, 1.3), 0.008 * canvas.uniform(0.8, 1.3)
+        spine = [(root + bend * (k / 8) ** 2, foot - high * k / 8) for k in range(9)]
+        sides = [[(a + side * half, b) for a, b in spine] for side in (-1, 1)]
+        mask = canvas.polygon([*sides[0], *sides[1][::-1]])
+        canvas.lay(mask, stem * canvas.uniform(0.8, 1.2), LABEL["tree"])
+        _rings(stage, mask, foot, 0.09, 0.0)
+        for a, b in spine[4:]:
+            if canvas.chance(0.7):
+                sprays.append((a + canvas.uniform(-0.06, 0.06), b + canvas.uniform(-0.03, 0.05), 0.045))
+    foliage(stage, sprays, stage.lit(_leaf(stage)), 0.5)
+
+
+def _leafy(stage: Stage, x: float, foot: float, tall: float, lean: float) -> None:
+    """A trunk that branches (Honda 1971), and leaves at the ends of its twigs."""
+    canvas = stage.canvas
+    bark = _bark(stage)
     tips: list[tuple[float, float, float]] = []
 
     def branch(x: float, y: float, angle: float, length: float, width: float, left: int) -> None:
         x1, y1 = x + length * math.sin(angle), y - length * math.cos(angle)
         end = 0.68 * width
-        canvas.lay(
-            canvas.polygon([(x - width, y), (x1 - end, y1), (x1 + end, y1), (x + width, y)]),
-            bark * canvas.uniform(0.85, 1.15),
-            LABEL["tree"],
-        )
+        mask = canvas.polygon([(x - width, y), (x1 - end, y1), (x1 + end, y1), (x + width, y)])
+        canvas.lay(mask, bark * canvas.uniform(0.85, 1.15), LABEL["tree"])
+        if stage.kind == "birch" and left > 1:
+            _rings(stage, mask, y, 0.07, 0.0)
         if left == 0:
             tips.append((x1, y1, tall * canvas.uniform(0.06, 0.11)))
             return
@@ -130,7 +221,7 @@ def tree(stage: Stage, x: float, foot: float, tall: float, lean: float) -> None:
             branch(x1, y1, angle * 0.75 + side * spread, length * canvas.uniform(0.62, 0.82), end, left - 1)
 
     branch(x, foot, lean, 0.34 * tall, 0.026 * tall, 4)
-    if stage.season != "winter" or stage.has("blossom"):
+    if not leafless(stage):
         foliage(stage, [tip for tip in tips if canvas.chance(0.85)], stage.lit(_leaf(stage)), 0.3)
 
 
@@ -138,7 +229,7 @@ def _willow(stage: Stage, x: float, foot: float, tall: float) -> None:
     """A trunk, a crown, and strands of leaves that hang from it."""
     canvas = stage.canvas
     trunk = [(-0.03, 0.0), (-0.012, 0.7), (0.012, 0.7), (0.035, 0.0)]
-    canvas.lay(canvas.figure(x, foot, tall, trunk), stage.lit(BARK), LABEL["tree"])
+    canvas.lay(canvas.figure(x, foot, tall, trunk), _bark(stage), LABEL["tree"])
     colour = stage.lit(_leaf(stage))
     crown = []
     for _ in range(26):
@@ -152,16 +243,17 @@ def _willow(stage: Stage, x: float, foot: float, tall: float) -> None:
 def near_trees(stage: Stage, share: float) -> None:
     """One or two trees at the sides, partly outside the picture, as painters frame a view."""
     canvas = stage.canvas
-    if not stage.may("tree", share) and not stage.has("blossom"):
+    if not stage.may("tree", share) and not stage.has("blossom", *KINDS):
         return
     sides = [-1, 1] if canvas.chance(0.2) else [1 if canvas.chance(0.5) else -1]
     if stage.disc and stage.has("moon", "sun"):  # not before what was asked for
         sides = [-1 if stage.disc[0] > canvas.wide / 2 else 1]
-    willows = stage.has(*WATERS) and stage.season in ("spring", "summer") and not stage.has("blossom")
+    usual = stage.has(*WATERS) and stage.season in ("spring", "summer") and not stage.has("blossom", *KINDS)
+    willows = 1.0 if stage.kind == "willow" else 0.3 * usual
     for number, side in enumerate(sides):
         x = canvas.wide * (0.5 + side * canvas.uniform(0.34, 0.5))
         foot, tall = canvas.uniform(0.86, 1.02), canvas.uniform(0.6, 0.95)
-        if willows and not number and canvas.chance(0.3):
+        if canvas.chance(willows) and (not number or stage.kind):
             _willow(stage, x, foot, tall)
         else:
             tree(stage, x, foot, tall, -side * canvas.uniform(0.0, 0.22))

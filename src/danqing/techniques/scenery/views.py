@@ -25,7 +25,7 @@ def landscape(stage: Stage) -> None:
     horizon = _horizon(stage)
     sky.paint(stage, horizon)
     if stage.has("mountain", "glacier", "snowcap", "waterfall"):
-        land.mountains(stage, horizon, 3, 1.5)
+        land.mountains(stage, horizon, 3, 2.0 if stage.has("mountain", "snowcap") and not stage.has("sea") else 1.5)
     elif not stage.has("sea", "beach", "desert") and canvas.chance(0.55):
         land.mountains(stage, horizon, 2, 0.4)
     if stage.has(*WATERS, "beach"):
@@ -60,7 +60,7 @@ def _horizon(stage: Stage) -> float:
     if stage.has("forest"):
         return canvas.uniform(0.5, 0.62)
     if stage.has("mountain", "glacier", "snowcap", "waterfall"):
-        return canvas.uniform(0.54, 0.66)
+        return canvas.uniform(0.58, 0.72)
     return canvas.uniform(0.42, 0.60)
 
 
@@ -70,16 +70,22 @@ def _waterside(stage: Stage, horizon: float) -> None:
     shore = horizon + 0.012
     if not open_sea:
         land.ground(stage, horizon - 0.018, depth=0.7)
-        if "tree" not in stage.scene.without:
+        if stage.has("forest"):  # that comes down to the water on all sides
+            trees.treeline(stage, horizon, 0.36, 0.7, 0.0)
+            trees.treeline(stage, horizon + 0.008, 0.24, 0.45, 0.1)
+        elif "tree" not in stage.scene.without:
             trees.treeline(stage, horizon + 0.008, canvas.uniform(0.06, 0.12), 0.6, 0.2)
         if stage.has("town", "village", "harbour", "house"):
             buildings.houses(stage, shore, 7 if stage.has("town", "harbour") else 4, 0.07, 0.35, stage.has("town"))
     _built(stage, shore, 0.35)
     if stage.has("waterfall"):
         water.waterfall(stage, horizon)
-    bank = stage.has("river", "beach") or canvas.chance(0.3 if stage.has("sea") else 0.5)
+    rough = stage.has("waves") or (open_sea and (stage.weather == "storm" or "dramatic" in stage.scene.moods))
+    bank = stage.has("river", "beach") or (not rough and canvas.chance(0.3 if stage.has("sea") else 0.5))
     bottom = canvas.uniform(0.78, 0.88) if bank else 1.2
     water.water(stage, shore, bottom)
+    if rough:
+        water.swell(stage, shore, min(bottom, 1.05))
     if bank:
         _shore(stage, bottom)
     if stage.has("bridge"):
@@ -92,7 +98,10 @@ def _waterside(stage: Stage, horizon: float) -> None:
         water.reeds(stage, 0.93)
     if stage.has("flowers", "garden"):
         land.flowers(stage, max(bottom + 0.03, 0.85) if bank else 0.9, True)
-    trees.near_trees(stage, 0.05 if open_sea else 0.4)
+    if stage.has("forest"):
+        for side in (-1, 1):
+            _frame(stage, side)
+    trees.near_trees(stage, 0.0 if rough else 0.05 if open_sea else 0.4)
 
 
 def _shore(stage: Stage, bottom: float) -> None:
@@ -112,7 +121,7 @@ def _woods(stage: Stage, horizon: float) -> None:
     for row in range(rows):
         near = row / (rows - 1)
         foot = horizon + 0.02 + 0.19 * near
-        trees.treeline(stage, foot, 0.42 - 0.14 * near, 0.85 - 0.65 * near, 0.02 + 0.5 * near)
+        trees.treeline(stage, foot, 0.56 - 0.28 * near, 0.85 - 0.65 * near, 0.02 + 0.5 * near)
         trees.trunks(stage, foot + 0.02, 9 - 2 * row, 0.8 - 0.65 * near, opening)
     if stage.may("path", 0.5):
         land.path(stage, horizon + 0.14)
@@ -123,8 +132,15 @@ def _woods(stage: Stage, horizon: float) -> None:
         land.flowers(stage, horizon + 0.25, False)
     trees.canopy(stage, opening)
     for side in (-1, 1):
-        x = canvas.wide * (0.5 + side * canvas.uniform(0.3, 0.5))
-        trees.tree(stage, x, canvas.uniform(0.88, 1.02), canvas.uniform(0.8, 1.15), -side * canvas.uniform(0, 0.12))
+        _frame(stage, side)
+
+
+def _frame(stage: Stage, side: int) -> None:
+    """A tree of a wood, near by at the left (-1) or right (1), that leaves the picture above."""
+    canvas = stage.canvas
+    x = canvas.wide * (0.5 + side * canvas.uniform(0.3, 0.5))
+    tall = canvas.uniform(0.9, 1.2) if stage.kind in ("pine", "bamboo") else canvas.uniform(1.1, 1.7)
+    trees.tree(stage, x, canvas.uniform(0.88, 1.02), tall, -side * canvas.uniform(0, 0.12))
 
 
 def _settlement(stage: Stage, horizon: float) -> None:

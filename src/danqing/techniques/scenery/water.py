@@ -46,6 +46,24 @@ def water(stage: Stage, top: float, bottom: float = 1.2) -> None:
         canvas.lay(0.7 * edge, stage.lit(SNOW))
 
 
+def swell(stage: Stage, top: float, bottom: float) -> None:
+    """Waves that roll toward the one who looks, the near ones higher: each dark under its crest, with foam on it."""
+    canvas = stage.canvas
+    own = stage.shown("water", (0.17, 0.33, 0.42))
+    rows = 7
+    for row in range(rows):
+        near = (row + canvas.uniform(0.2, 0.8)) / rows
+        high = 0.015 + 0.085 * near**1.3
+        crest = top + 0.03 + (bottom - top) * near - high * (0.5 + 0.5 * canvas.curve(2.5 - near, 3).abs())
+        down = ((canvas.y - crest[None]) / (1.6 * high)).clamp(0, 1)
+        face = canvas.below(crest) * (1 - down)
+        streaks = 0.12 * canvas.noise(30, 7, 4)
+        dark = stage.textured(own * (0.62 + 0.2 * canvas.uniform()), streaks)
+        canvas.lay((0.85 * face).clamp(0, 1), dark, LABEL["water"])
+        edge = torch.exp(-((canvas.y - crest[None]) / (0.16 * high)).abs()) * torch.sigmoid(canvas.noise(26, 9, 4) * 3)
+        canvas.lay(0.9 * edge, stage.lit(SNOW, 0.1), LABEL["water"])
+
+
 def boats(stage: Stage, top: float, bottom: float) -> None:
     """One to four boats; a single one where the words say so."""
     canvas = stage.canvas
