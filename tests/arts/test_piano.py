@@ -176,3 +176,15 @@ def test_a_hand_lets_go_of_what_it_cannot_hold_beside_a_new_note():
     long = [Note(F(0), pitch, F(8), 1) for pitch in (40, 47)]
     new = Note(F(4), 64, F(1), 1)
     assert pianism._let_go([*long, new]) == [Note(F(0), 40, F(4), 1), long[1], new]
+
+
+@pytest.mark.parametrize(
+    ("onset", "length", "metre", "home"),
+    [(3, 1, (4, 4), True), (F(15, 4), F(1, 4), (4, 4), False), (3, F(1, 4), (4, 4), False),
+     (F(3, 2), F(3, 2), (6, 8), True), (1, 2, (6, 8), False), (F(1, 2), 1, (3, 8), True)],
+)  # fmt: skip
+def test_an_end_is_struck_on_a_beat_and_held(onset: Fraction, length: Fraction, metre: tuple[int, int], home: bool):
+    chord = tuple(Note(F(onset), pitch, F(length), 0) for pitch in (48, 64, 67))
+    first = Note(ZERO, 72, F(1, 4), 0)
+    score = Score((first, *chord), (Part("piano"),), meters=(Meter(ZERO, *metre),))
+    assert pianism.ends_at_home(score, Key(ZERO, "C")) is home

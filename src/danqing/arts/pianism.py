@@ -426,9 +426,14 @@ def leaps(score: Score) -> float:
 
 
 def ends_at_home(score: Score, key: Key) -> bool:
-    """Whether the last sounds are the tonic's triad over the tonic."""
+    """Whether the last sounds are the tonic's triad over the tonic, struck on a beat and held for half of one."""
     tonic = repertoire.key_number(key) % 12
     last = max(note.onset for note in score.notes)
+    meter = score.meter_at(last)
+    beat = Fraction(12 if meter.unit == 8 and meter.beats > 3 else 4, meter.unit)
+    place = (last - meter.onset) % beat
+    if place or max(note.duration for note in score.notes if note.onset == last) < beat / 2:
+        return False
     sounding = [note for note in score.notes if note.onset == last or note.end > last]
     bass = min(sounding, key=lambda note: note.pitch)
     above = {(note.pitch - tonic) % 12 for note in sounding}

@@ -24,12 +24,13 @@ from danqing.errors import BadRequest
 from danqing.training import pop, repertoire
 
 USUAL_BARS, USUAL_TEMPO = 32, 84.0
+TYPICAL = -1.02  # nats a token of songs that the model has not heard, see `pianism.TYPICAL`
 METRE = events.METRES.index((4, 4))
 MELODY, BRIDGE, PIANO = 0, 1, 2
 BAND = Players(
     (Part("Melody", 73), Part("Bridge", 25), Part("Piano", 0)),
     (1, 2, 8), (0, 16, 60), ((57, 84), (48, 88), (33, 88)),
-    chords=True, tokens=140, hands=(MELODY, PIANO),
+    chords=True, typical=TYPICAL, tokens=140, hands=(MELODY, PIANO),
 )  # fmt: skip
 # Verses and choruses, by how many phrases there are.
 SONGS = {1: "A", 2: "AB", 3: "AAB", 4: "AABA", 5: "AABAB", 6: "AABAAB", 7: "AABAABB", 8: "AABBAABB"}

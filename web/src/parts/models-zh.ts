@@ -21,9 +21,13 @@ export const ZH: Record<string, string> = {
   "Knows every two bars of the tunes that the music models learned from, in any key, so that no copy is handed out": "记得音乐模型所学曲调的每两小节，不论什么调，免得把旧曲交出去",
   "The backbone that style transfer was first done with; fetched when --backbone vgg19 asks for it": "最早做风格迁移的骨干网络；用 --backbone vgg19 时才下载",
   "Jazz solos over a chart of chords; it is told two chords a bar, and an instrument": "和弦谱上的爵士独奏：告诉它每小节两个和弦和一种乐器",
+  "Pop songs for a melody, a bridge and a piano, with chord symbols; chords can be given, or found under a melody": "流行歌曲：旋律、助奏与钢琴，带和弦标记；和弦可以给定，也可以由旋律推出",
   "Small landscapes from numbers: walks, mixes and directions through a latent space": "从一串数字生出小幅风景：可在隐空间里漫步、混合、沿方向走",
   "Knows every two bars of the songs and solos that the pop and jazz models learn from, in any key, so that no copy is handed out": "记得流行与爵士模型所学曲调的每两小节，不论什么调，免得把旧曲交出去",
   // --- limits of models
+  "Four quarters to a bar; 202 songs of the collection with bars of other lengths were left out": "只有四四拍；曲集里有 202 首含别种小节，未用",
+  "Loudness and pedal are put in by rule; there are no words and no drums": "力度与踏板按规则加上；没有歌词，也没有鼓",
+  "It sees 512 tokens, some six bars: verses and choruses come again because the plan copies them": "它只看得见 512 个记号，约六小节：主歌副歌重现，是因为布局照抄，不是它记得",
   "Beats, bar lines and chords are not in the data: they were estimated from the notes (beats by dynamic programming from the average tempo, chords by a hidden Markov model), and what the band played may differ": "数据里没有拍点、小节线和和弦：都是从音符估出来的（拍点由平均速度起用动态规划，和弦用隐马尔可夫模型），与乐队实际所奏或有出入",
   "35 of the 299 solos have no tempo told and were left out": "299 段独奏里有 35 段没写速度，未用",
   "The solo alone is learned; piano, bass and cymbal play by rule, and the last bar is written by rule": "学来的只有独奏；钢琴、贝斯、镲片照规则演奏，最后一小节也是",
