@@ -156,3 +156,9 @@ def test_waves_are_of_the_sea_and_rougher_in_a_storm():
             water = (labels == scenery.REGIONS.index("water")) & (torch.arange(SIZE[0]) > 0.6 * SIZE[0])[:, None]
             spread[prompt] = float(colours[0].mean(0)[water].std())
         assert spread["big waves"] > 1.3 * spread["calm sea, clear"]
+
+
+def test_nothing_blooms_in_snow_unasked():
+    blooming = [share(draw(prompt, seed)[1], "flower") for prompt in ("松林，大雪", "a glacier") for seed in range(8)]
+    assert max(blooming) == 0
+    assert share(draw("flowers in the snow")[1], "flower") > 0

@@ -122,6 +122,11 @@ class Stage:
         """Whether its trees keep their leaves in winter."""
         return self.kind in ("pine", "bamboo")
 
+    @property
+    def cold(self) -> bool:
+        """Whether snow or ice lies there, where flowers stand only if they were asked for."""
+        return self.snowy or self.has("glacier", "snowfield")
+
     def told(self, region: str) -> bool:
         """Whether its colour was asked for."""
         return region in self.scene.colours

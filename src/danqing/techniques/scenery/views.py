@@ -128,7 +128,7 @@ def _woods(stage: Stage, horizon: float) -> None:
     if stage.has("house"):
         buildings.house(stage, canvas.uniform(0.35, 0.65) * canvas.wide, horizon + 0.22, 0.13, 0.1, False)
     _built(stage, horizon + 0.15, 0.2)
-    if stage.may("flowers", 0.15):
+    if stage.may("flowers", 0.0 if stage.cold else 0.15):
         land.flowers(stage, horizon + 0.25, False)
     trees.canopy(stage, opening)
     for side in (-1, 1):
@@ -187,7 +187,7 @@ def _open_land(stage: Stage, horizon: float) -> None:
         buildings.houses(stage, horizon + 0.05, 1 + int(canvas.uniform(0, 2.5)), 0.1, 0.25)
     if stage.may("path", 0.3):
         land.path(stage, horizon + 0.02)
-    if stage.may("flowers", 0.2) or stage.has("garden"):
+    if stage.may("flowers", 0.0 if stage.cold else 0.2) or stage.has("garden"):
         land.flowers(stage, horizon + 0.08, stage.has("garden", "flowers"))
     if stage.may("rocks", 0.1):
         land.rocks(stage, 0.8, 1.0, 4)
