@@ -1,4 +1,4 @@
-"""Who judges what `paint` made: classifiers that learned from real photographs and real paintings alone."""
+"""Who judges what `paint` made: classifiers that learned from photographs, repainted ones too, and from paintings."""
 
 from __future__ import annotations
 
@@ -114,6 +114,8 @@ class Judges:
 
     def scenes(self, asked: Sequence[tuple[str, str, Tensor]]) -> dict[str, Any]:
         """(prompt, scene, picture) of each: how often the scene is told, and which were not."""
+        if not asked:
+            return self.scene_figures
         rows = np.concatenate([self.seen(picture) for _, _, picture in asked])
         wanted = [scene for _, scene, _ in asked]
         found = [names[0] for names in self.scene.firsts(rows, 1)]
@@ -128,6 +130,8 @@ class Judges:
 
     def styles(self, asked: Sequence[tuple[str, Tensor]]) -> dict[str, Any]:
         """(style, picture) of each: how often the style is among the first three."""
+        if not asked:
+            return {"styles_of_paintings": self.style_accuracy}
         rows = np.concatenate([self.seen(picture) for _, picture in asked])
         right = self.style.right((rows, [style for style, _ in asked]), 3)
         return {"styles_in_three": right, "styles_of_paintings": self.style_accuracy}
@@ -188,6 +192,3 @@ def square(x: Tensor, side: int) -> Tensor:
     short = min(x.shape[2:])
     top, left = (x.shape[2] - short) // 2, (x.shape[3] - short) // 2
     return resize(x[:, :, top : top + short, left : left + short], (side, side)).clamp(0, 1)
-
-
-# --- the rest ---------------------------------------------------------------------------------------------------------

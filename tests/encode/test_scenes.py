@@ -96,7 +96,9 @@ def test_invented_scenes_repeat_with_their_seed():
         ("白桦林", ("forest",), ("birch",)),
         ("birches in a pine forest", ("forest",), ("birch", "pine")),
         ("垂柳，湖", ("lake",), ("willow",)),
-        ("巨浪", ("sea",), ("waves",)),
+        ("巨浪", (), ("waves",)),
+        ("金色的麦浪", ("field",), ()),
+        ("山，没有松树", ("mountain",), ()),
         ("waves on the lake", ("lake",), ("waves",)),
     ],
 )

@@ -6,6 +6,7 @@ import torch
 from danqing.encode import scenes
 from danqing.encode.canvas import Canvas
 from danqing.techniques import scenery
+from danqing.techniques.scenery import trees, water
 
 SIZE = (96, 128)
 
@@ -146,16 +147,48 @@ def test_a_wood_by_a_river_stands_on_both_banks():
         assert share(labels, "tree") > 0.2
 
 
-def test_waves_are_of_the_sea_and_rougher_in_a_storm():
+def test_waves_are_of_the_sea_and_rougher_than_calm_water():
     for seed in range(4):
         spread = {}
-        for prompt in ("calm sea, clear", "big waves", "a stormy sea"):
+        for prompt in ("calm sea, clear", "big waves"):
             colours, labels = draw(prompt, seed)
             assert share(labels, "water") > 0.2
             assert share(labels, "ground") == 0 or prompt == "calm sea, clear"  # no lawn at a rough sea
             water = (labels == scenery.REGIONS.index("water")) & (torch.arange(SIZE[0]) > 0.6 * SIZE[0])[:, None]
             spread[prompt] = float(colours[0].mean(0)[water].std())
         assert spread["big waves"] > 1.3 * spread["calm sea, clear"]
+
+
+def test_a_storm_brings_waves_unless_they_are_ruled_out(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(water, "swell", lambda *at: drawn.append(at))
+    for seed in range(4):
+        draw("a stormy sea", seed)
+    assert len(drawn) == 4
+    draw("a stormy sea, no waves")
+    assert len(drawn) == 4
+
+
+def test_kinds_that_were_ruled_out_are_not_drawn(monkeypatch):
+    drawn = []
+    for name in ("_fir", "_pine", "_willow"):
+        monkeypatch.setattr(trees, name, lambda *at, name=name: drawn.append(name))
+    for seed in range(6):
+        draw("snowy mountains without pines", seed)
+        draw("a forest without pine trees", seed)
+        draw("a lake in summer, no willows", seed)
+    assert drawn.count("_pine") == drawn.count("_willow") == 0
+
+
+@pytest.mark.parametrize(
+    ("prompt", "both"), [("松树和竹子的森林", ("_pine", "_culms")), ("willow forest", ("_willow",))]
+)
+def test_every_kind_that_was_asked_for_is_drawn(monkeypatch, prompt, both):
+    drawn = set()
+    for name in ("_pine", "_culms", "_willow"):
+        monkeypatch.setattr(trees, name, lambda *at, name=name: drawn.add(name))
+    draw(prompt)
+    assert drawn == {*both}
 
 
 def test_nothing_blooms_in_snow_unasked():

@@ -123,7 +123,7 @@ class Compose:
             f"how many bars, {LEAST_BARS} to {MOST_BARS}; with --continue how many more, with --blend in all, 16", "N"
         ),
     ] = None
-    key: Annotated[str, Flag("g-minor, Bb, d-dorian; one that suits the mood unless given", "KEY")] = ""
+    key: Annotated[str, Flag("g-minor, Bb, d-dorian; one that suits style and mood unless given", "KEY")] = ""
     chart: Annotated[
         str, Flag('the chords of jazz and pop, "| Dm7 G7 | Cmaj7 |", or a text file of them', "CHORDS|FILE")
     ] = ""

@@ -33,7 +33,9 @@ TYPICAL = -0.62
 BEST = 2  # of the drafts are ended; the second is for where the first is a copy
 CLOSE = 2  # bars that are written to end a tune
 ENDINGS = 12  # drafts of them
-HOME = 0.5  # nats a token that an ending gains whose last chord is the tonic's, or whose last note begins a half bar
+HOME = (
+    0.5  # nats a token that an ending gains whose last chord is the tonic's, or whose last note begins on a strong beat
+)
 BARE = 0.5  # nats a token that a draft loses, for each bar that has no chord symbol, as a share of all
 USUAL_BARS = 32  # sixteen, each section heard twice
 TEMPOS = {"jig": 168.0, "slip-jig": 168.0, "reel": 180.0, "polka": 132.0, "hornpipe": 160.0, "waltz": 138.0,
@@ -52,6 +54,7 @@ class Within:
     banned: frozenset[int] = frozenset()
     until: int = 0  # ticks since the section began at which all is written; 0: the grammar says
     first: frozenset[int] = frozenset()  # tokens that may not come first
+    strong: int = 1  # ticks from one place to the next where a last note begins well
     named: bool = False  # whether a chord symbol stands over the first whole bar; a tune that begins with none has none
     _masks: dict[State, NDArray[np.bool_]] = field(default_factory=dict, compare=False, repr=False)
 
@@ -106,7 +109,9 @@ def new(desk: Desk) -> tuple[Score, ...]:
     bar = int(bar_length(metre) * TICKS)
     phrase = 8 if written % 8 == 0 else 4
     grammar = Grammar(bar, tunes.tonic_of(key), True, written, phrase=phrase, least=min(phrase, written))
-    rules = Within(grammar, grammar.start(), frozenset({DOUBLE if twice else REPEAT}), named=True)
+    rules = Within(
+        grammar, grammar.start(), frozenset({DOUBLE if twice else REPEAT}), strong=_strong(*metre), named=True
+    )
     tempo = desk.tempo(TEMPOS[kind])
 
     def draw() -> list[Score]:
@@ -158,6 +163,14 @@ def _drafts(desk: Desk, prompt: Sequence[int], rules: Within, bars: int, count: 
     return [draft for draft in drafts if draft.finished]
 
 
+def _strong(beats: int, unit: int) -> int:
+    """Ticks between strong places: the bar in threes, a group of three eighths, else half a bar."""
+    bar = tunes.bar_ticks(beats, unit)
+    if beats == 3:
+        return bar
+    return 3 * TICKS // 2 if unit == 8 else bar // 2
+
+
 def _bare(tokens: Sequence[int]) -> float:
     """The share of bars without a chord symbol."""
     bars: list[list[bool]] = [[]]
@@ -186,8 +199,8 @@ def _ended(desk: Desk, prompt: Sequence[int], rules: Within, tokens: Sequence[in
         place, at, chord = state, state.at, -1
         for token in draft.tokens:
             place, chord = rules.advance(place, token), CHORDS.get(token, chord)
-            at = place.at if place.stage == "length" else at
-        strong = 2 * (at - place.pickup) % rules.grammar.bar == 0
+            at = place.at if place.stage == "length" and place.what != TIE else at
+        strong = (at - place.pickup) % rules.strong == 0
         return draft.likelihood + HOME * ((chord == 0) + strong)
 
     return (*head, *max(drafts, key=worth).tokens) if drafts else tuple(tokens)
@@ -206,7 +219,8 @@ def continue_(desk: Desk) -> tuple[Score, ...]:
     total = -(-past // tune.bar) + bars
     grammar = _grammar(tune, key, total)
     prompt, state = _before(desk, tune, grammar, past)
-    rules = Within(grammar, replace(state, sounding=None), frozenset({REPEAT}), first=frozenset({TIE}))
+    begin, strong = replace(state, sounding=None), _strong(tune.beats, tune.unit)
+    rules = Within(grammar, begin, frozenset({REPEAT}), first=frozenset({TIE}), strong=strong)
 
     def draw() -> list[Score]:
         found = []

@@ -27,6 +27,7 @@ USUAL_BARS = 24
 TEMPOS = {"polonaise": 96.0, "etude": 126.0, "ballade": 100.0, "scherzo": 176.0, "march": 108.0, "waltz": 160.0,
           "nocturne": 72.0, "mazurka": 126.0, "prelude": 92.0, "rag": 84.0, "sonata": 116.0}  # fmt: skip
 USUAL_TEMPO = 112.0
+COMMON = ("4/4", "3/4", "2/4", "6/8")  # metres of pieces of which nothing is known
 ALIKE = {1: "A", 2: "AB", 3: "ABA", 4: "AABA", 5: "ABACA", 6: "AABABA", 7: "AABACAA", 8: "AABACABA"}
 PAIRED = {2: "AB", 3: "AAB", 4: "AABB", 5: "AABBA", 6: "AABBCC", 7: "AABBACC", 8: "AABBACCA"}  # strains come twice
 CLOSE = 2  # bars that are written to end a piece
@@ -65,10 +66,16 @@ def _asked(desk: Desk) -> Page:
     """What the request says of the piece; the rest as one of the composer's own pieces has it, by chance."""
     request, label, kinds = desk.request, desk.manner, STYLES[desk.manner].kinds
     row = heading(desk, composers.PIANO)
-    form = row.form if row else request.kind or next(iter(kinds))
-    metre = events.METRES[row.metre] if row and not request.metre else read_metre(request.metre or kinds[form][0])
-    tempo = desk.tempo(row.tempo if row and row.tempo else TEMPOS.get(form, USUAL_TEMPO))
-    return Page(label, form, events.METRES.index(metre), tempo, key_of(desk, row))
+    form = row.form if row else request.kind or desk.chosen(tuple(kinds))
+    if request.metre or row is None:
+        metre = read_metre(request.metre or desk.chosen([m for m in kinds[form] if m in COMMON] or kinds[form]))
+    else:
+        metre = events.METRES[row.metre]
+    # A mood says how fast, by the usual tempo of the form and not by what one piece happened to have.
+    usual = row.tempo if row and not request.feeling else 0.0
+    return Page(
+        label, form, events.METRES.index(metre), desk.tempo(usual or TEMPOS.get(form, USUAL_TEMPO)), key_of(desk, row)
+    )
 
 
 def heading(desk: Desk, name: str) -> repertoire.Heading | None:
@@ -78,7 +85,9 @@ def heading(desk: Desk, name: str) -> repertoire.Heading | None:
     """
     request, mode = desk.request, _mode(desk)
     metre = read_metre(request.metre) if request.metre else None
-    rows = [row for row in desk.headings(name) if row.label == desk.manner and request.kind in ("", row.form)]
+    known = desk.headings(name)
+    label = desk.manner if any(row.label == desk.manner for row in known) else ""  # a person's own say no composer
+    rows = [row for row in known if row.label == label and request.kind in ("", row.form)]
     for fits in (
         lambda row: not metre or events.METRES[row.metre] == metre,
         lambda row: not mode or row.mode == mode,

@@ -43,7 +43,7 @@ def new(desk: Desk) -> tuple[Score, ...]:
     chart = charts.read(desk.request.chart) if desk.request.chart else None
     if chart and not desk.request.key:
         key = chart.key
-    tempo = desk.tempo(row.tempo if row and row.tempo else USUAL_TEMPO)
+    tempo = desk.tempo(row.tempo if row and row.tempo and not desk.request.feeling else USUAL_TEMPO)
     page = Page(pop.LABEL, "", METRE, tempo, key, BAND)
     bars = desk.request.bars or USUAL_BARS
     span, plan = planned(bars)

@@ -27,8 +27,6 @@ _COLOURED = {  # one word for a thing and its colour
     "油菜花": "黄", "薰衣草": "紫", "lavender": "紫", "荷花": "粉", "tulips": "红", "玫瑰": "红", "daisies": "白",
 }  # fmt: skip
 _COPULA = ("is", "are", "是")
-_IMPLIED = {"waves": "sea"}  # a thing and the place that it is of, unless another water is named
-_WATERS = ("sea", "lake", "river", "harbour", "beach")
 REACH = 3  # words of no meaning that may stand between a colour and its thing
 
 
@@ -100,7 +98,7 @@ def read(prompt: str, styles: Callable[[str], str | None] = lambda words: None) 
     several: dict[str, list[str]] = {"mood": [], "composition": [], "style": []}
     without: list[str] = []
     unknown: list[str] = []
-    negated = False
+    negated, ruled_out = False, -1
     for one in found:
         word = one.word
         if word is None:
@@ -109,6 +107,8 @@ def read(prompt: str, styles: Callable[[str], str | None] = lambda words: None) 
             negated = True
             continue
         elif word.kind in ("place", "thing"):
+            negated = negated or (word.region == "tree" and one.clause == ruled_out)  # without pine trees
+            ruled_out = one.clause if negated else -1
             into = without if negated else places if word.kind == "place" else things
             into += [word.name] if word.name not in into else []
         elif word.kind in ("time", "weather", "season"):
@@ -117,7 +117,6 @@ def read(prompt: str, styles: Callable[[str], str | None] = lambda words: None) 
             several[word.kind].append(word.name)
         if word is None or word.name != "filler":
             negated = False
-    places += [place for thing, place in _IMPLIED.items() if thing in things and not {*_WATERS} & {*places}]
     return Scene(
         tuple(places),
         tuple(things),

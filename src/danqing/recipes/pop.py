@@ -46,7 +46,7 @@ class Config:
 def train(config: Any, root: Path, run: Run, on_step: OnStep) -> dict[str, float]:
     """Train and save. Returns what `evaluate` returns."""
     book = pop.load(root, config.files, run.folder / "pieces.npz")
-    heads = {repertoire.HEADINGS: repertoire.headings(book.training)}
+    heads = {repertoire.HEADINGS: repertoire.headings(book.training, unsaid=0.0)}
     return piano.taught(config, book, pop.vocabulary(), run, on_step, about=heads)
 
 

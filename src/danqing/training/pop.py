@@ -39,6 +39,7 @@ _SUFFIXES = {"min": "m", "min7": "m7", "7": "7", "maj7": "maj7", "dim": "dim7", 
              "aug": "aug", "sus4": "sus4", "min6": "m7", "minmaj7": "m"}  # fmt: skip
 _OTHERS = ("beat_midi", "key_audio", "chord_midi")
 SIXTEENTH = STEPS // 4
+READING = "in sixteenths"  # of the songs: tokens that were kept from another reading are made anew
 
 
 @functools.cache
@@ -76,7 +77,7 @@ def load(root: Path, files: str, keep: Path) -> Repertoire:
             raise BadRequest(f"{path} cannot be read ({error}); fetch or make it again") from None
         return pieces, left_out
 
-    return repertoire.kept(keep, hashlib.sha256(path.read_bytes()).hexdigest(), read)
+    return repertoire.kept(keep, f"{READING} {hashlib.sha256(path.read_bytes()).hexdigest()}", read)
 
 
 def song(data: bytes, beats: str, key: str, name: str, chords: str = "") -> Score:

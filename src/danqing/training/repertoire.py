@@ -118,13 +118,16 @@ class Heading(NamedTuple):
         return Key(ZERO, pitches.moved("C", self.key % 12, self.mode), self.mode)
 
 
-def headings(pieces: Iterable[Piece]) -> list[Heading]:
-    """Of these pieces, editions of one piece that begin alike once."""
+def headings(pieces: Iterable[Piece], unsaid: float = events.UNSAID) -> list[Heading]:
+    """Of these pieces, editions of one piece that begin alike once.
+
+    unsaid: the tempo of pieces that do not say theirs; 0 where all do.
+    """
     found = set()
     for piece in pieces:
         metre = Counter(bar.metre for bar in piece.bars).most_common(1)[0][0]
         tempo = float(events.TEMPOS[events.kind_of(piece.bars[0].tempo)[1]])
-        own = Heading(piece.label, piece.form, metre, piece.bars[0].key, 0.0 if tempo == events.UNSAID else tempo)
+        own = Heading(piece.label, piece.form, metre, piece.bars[0].key, 0.0 if tempo == unsaid else tempo)
         found.add((piece.work, own))
     return sorted(own for _, own in found)
 

@@ -169,7 +169,7 @@ export const HELP_ZH: Record<string, string> = {
   "chorale (bach), folk, a dance: folk:jig, or piano music: mozart, haydn, beethoven, scarlatti, chopin, joplin, chopin:nocturne; pop; jazz, jazz:blues; that of the piece, or chorale, unless given":
     "chorale（众赞歌）、folk（民歌）、舞曲 folk:jig，或钢琴曲 mozart、haydn、beethoven、scarlatti、chopin、joplin、chopin:nocturne；pop（流行歌曲）；jazz（爵士独奏）、jazz:blues；不写则随原曲，或众赞歌",
   "how many bars, 2 to 64; with --continue how many more, with --blend in all, 16": "几小节，2 到 64；续写时是再写几小节，混合时是总共几小节，默认 16",
-  "g-minor, Bb, d-dorian; one that suits the mood unless given": "g-minor、Bb、d-dorian；不写则随情绪选",
+  "g-minor, Bb, d-dorian; one that suits style and mood unless given": "g-minor、Bb、d-dorian；不写则随风格与情绪选",
   "4/4, 3/4, 6/8 …; that of the style unless given": "4/4、3/4、6/8 等；不写则随风格",
   "quarter notes a minute, 20 to 300": "每分钟几个四分音符，20 到 300",
   "a piece to go on with: MIDI, MusicXML, ABC, kern": "要续写的曲子：MIDI、MusicXML、ABC、kern",

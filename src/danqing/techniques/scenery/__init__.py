@@ -17,8 +17,8 @@ from torch import Tensor
 
 from danqing.encode.canvas import Canvas
 from danqing.encode.scenes import Rgb, Scene
-from danqing.techniques.scenery import sky, views
-from danqing.techniques.scenery.stage import GRASS, LABEL, LEAVES, REGIONS, ROCK, SAND, SNOW, Stage
+from danqing.techniques.scenery import sky, trees, views
+from danqing.techniques.scenery.stage import GRASS, LABEL, REGIONS, ROCK, SAND, SNOW, Stage
 
 __all__ = ["REGIONS", "compose", "wash"]
 
@@ -47,7 +47,7 @@ def wash(shares: Tensor, names: Sequence[str], scene: Scene, generator: torch.Ge
     rows = torch.nonzero(above.mean(1) > 0.2)
     horizon = (int(rows[-1]) + 1) / height if len(rows) else 0.5
     sky.paint(stage, horizon)
-    ground = {"tree": LEAVES[stage.season], "ground": GRASS[stage.season], "water": (0.24, 0.40, 0.50)}
+    ground = {"ground": GRASS[stage.season], "water": (0.24, 0.40, 0.50)}
     usual: dict[str, Rgb] = {
         **{"cloud": (0.96, 0.96, 0.95), "light": stage.air.disc, "mountain": (0.42, 0.46, 0.50), **ground},
         **{"snow": SNOW, "sand": SAND, "building": (0.80, 0.66, 0.54), "boat": (0.34, 0.23, 0.18)},
@@ -56,7 +56,8 @@ def wash(shares: Tensor, names: Sequence[str], scene: Scene, generator: torch.Ge
     for name, share in zip(names, shares, strict=True):
         if name != "sky":
             far = 0.6 if name == "mountain" else 0.15
-            colour = stage.lit(stage.colour(name, usual[name]), far if name not in ("light", "cloud") else 0.0)
+            own = trees.leaf(stage) if name == "tree" else stage.colour(name, usual[name])
+            colour = stage.lit(own, far if name not in ("light", "cloud") else 0.0)
             canvas.lay(share, stage.textured(colour, 0.12 * canvas.noise(9, 6, 5)), LABEL[name])
     views.tint(stage)
     return canvas.colours.clamp(0, 1)[None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -72,6 +72,8 @@ class Stage:
     """A canvas with a scene, its light, and what has been decided about both."""
 
     def __init__(self, scene: Scene, canvas: Canvas) -> None:
+        if "waves" in scene.things and not {*WATERS, "beach"} & {*scene.places}:
+            scene = replace(scene, places=(*scene.places, "sea"))
         self.scene, self.canvas = scene, canvas
         time = scene.time or ("night" if "stars" in scene.things else "night" if "moon" in scene.things else "day")
         self.time = time
@@ -84,6 +86,8 @@ class Stage:
         self.tint = torch.tensor(self.air.tint)
         self.far = 0.6 * self.horizon_colour + 0.4 * self.zenith
         self.disc: tuple[float, float] | None = None  # where the sun or moon stands
+        self.kind = ""  # of the tree that is drawn: one of KINDS, or whichever
+        self.another()
 
     def _sky(self) -> tuple[Tensor, Tensor]:
         """Colours above and at the horizon."""
@@ -112,10 +116,11 @@ class Stage:
         colour = self.colour(region, otherwise)
         return torch.lerp(self.lit(colour, depth), colour, HELD * self.told(region))
 
-    @property
-    def kind(self) -> str:
-        """The kind of tree that was asked for: one of KINDS, or "" for whichever."""
-        return next((name for name in KINDS if name in self.scene.things), "")
+    def another(self) -> None:
+        """The next tree is of the next kind that was asked for, where there are several."""
+        asked = [name for name in KINDS if name in self.scene.things]
+        if asked:
+            self.kind = asked[(asked.index(self.kind) + 1) % len(asked)] if self.kind else asked[0]
 
     @property
     def evergreen(self) -> bool:
@@ -138,6 +143,10 @@ class Stage:
     def has(self, *names: str) -> bool:
         """Whether one of these was asked for."""
         return any(name in self.scene.places or name in self.scene.things for name in names)
+
+    def without(self, name: str) -> bool:
+        """Whether it was ruled out."""
+        return name in self.scene.without
 
     def may(self, name: str, share: float) -> bool:
         """Whether a thing is there: asked for, or by chance where it was not ruled out."""

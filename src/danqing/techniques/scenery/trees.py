@@ -43,7 +43,8 @@ def foliage(stage: Stage, blobs: Sequence[tuple[float, float, float]], colour: T
         canvas.lay(mask * torch.sigmoid((tone + 0.3 * leaves - 0.12) * 9) * 0.8, stage.lit(SNOW))
 
 
-def _leaf(stage: Stage) -> Tensor:
+def leaf(stage: Stage) -> Tensor:
+    """The colour of its leaves, before light falls on it."""
     own: dict[str, Rgb] = {"pine": PINE, "bamboo": BAMBOO}
     usual = PINK if stage.has("blossom") else own.get(stage.kind, LEAVES[stage.season])
     return stage.colour("tree", usual)
@@ -61,9 +62,10 @@ def leafless(stage: Stage) -> bool:
 def treeline(stage: Stage, base: float, height: float, depth: float, gaps: float) -> None:
     """A row of trees that stand on `base`, seen from afar."""
     canvas = stage.canvas
-    leaf = _leaf(stage) if canvas.chance(0.8) or stage.told("tree") else torch.tensor(LEAVES["summer"])
+    colour = leaf(stage) if canvas.chance(0.8) or stage.told("tree") else torch.tensor(LEAVES["summer"])
     pointed = 0.7 if stage.snowy or stage.has("mountain", "snowcap") else 0.2
-    if stage.kind:
+    stage.another()
+    if stage.kind or stage.without("pine"):
         pointed = 1.0 if stage.kind == "pine" else 0.0
     blobs: list[tuple[float, float, float]] = []
     cones = []
@@ -92,7 +94,7 @@ def treeline(stage: Stage, base: float, height: float, depth: float, gaps: float
         else:
             _fir(stage, x, foot, tall, depth)
     if blobs:
-        foliage(stage, blobs, stage.lit(leaf, depth), 0.16)
+        foliage(stage, blobs, stage.lit(colour, depth), 0.16)
 
 
 def _fir(stage: Stage, x: float, foot: float, tall: float, depth: float) -> None:
@@ -147,12 +149,15 @@ def canopy(stage: Stage, opening: float) -> None:
             x = canvas.uniform(-0.05, canvas.wide + 0.05)
             low = 0.26 * min(1.0, abs(x - opening) / (0.35 * canvas.wide)) - 0.04
             blobs.append((x, canvas.uniform(-0.08, low), canvas.uniform(0.05, 0.11)))
-        foliage(stage, blobs, stage.lit(_leaf(stage), depth), 0.35)
+        foliage(stage, blobs, stage.lit(leaf(stage), depth), 0.35)
 
 
 def tree(stage: Stage, x: float, foot: float, tall: float, lean: float) -> None:
     """A tree near by, of the kind that was asked for."""
-    if stage.kind == "pine":
+    stage.another()
+    if stage.kind == "willow":
+        _willow(stage, x, foot, tall)
+    elif stage.kind == "pine":
         _pine(stage, x, foot, tall, lean)
     elif stage.kind == "bamboo":
         _culms(stage, x, foot, tall)
@@ -195,7 +200,7 @@ def _culms(stage: Stage, x: float, foot: float, tall: float) -> None:
         for a, b in spine[4:]:
             if canvas.chance(0.7):
                 sprays.append((a + canvas.uniform(-0.06, 0.06), b + canvas.uniform(-0.03, 0.05), 0.045))
-    foliage(stage, sprays, stage.lit(_leaf(stage)), 0.5)
+    foliage(stage, sprays, stage.lit(leaf(stage)), 0.5)
 
 
 def _leafy(stage: Stage, x: float, foot: float, tall: float, lean: float) -> None:
@@ -222,7 +227,7 @@ def _leafy(stage: Stage, x: float, foot: float, tall: float, lean: float) -> Non
 
     branch(x, foot, lean, 0.34 * tall, 0.026 * tall, 4)
     if not leafless(stage):
-        foliage(stage, [tip for tip in tips if canvas.chance(0.85)], stage.lit(_leaf(stage)), 0.3)
+        foliage(stage, [tip for tip in tips if canvas.chance(0.85)], stage.lit(leaf(stage)), 0.3)
 
 
 def _willow(stage: Stage, x: float, foot: float, tall: float) -> None:
@@ -230,7 +235,7 @@ def _willow(stage: Stage, x: float, foot: float, tall: float) -> None:
     canvas = stage.canvas
     trunk = [(-0.03, 0.0), (-0.012, 0.7), (0.012, 0.7), (0.035, 0.0)]
     canvas.lay(canvas.figure(x, foot, tall, trunk), _bark(stage), LABEL["tree"])
-    colour = stage.lit(_leaf(stage))
+    colour = stage.lit(leaf(stage))
     crown = []
     for _ in range(26):
         side = canvas.uniform(-1, 1)
@@ -248,12 +253,12 @@ def near_trees(stage: Stage, share: float) -> None:
     sides = [-1, 1] if canvas.chance(0.2) else [1 if canvas.chance(0.5) else -1]
     if stage.disc and stage.has("moon", "sun"):  # not before what was asked for
         sides = [-1 if stage.disc[0] > canvas.wide / 2 else 1]
-    usual = stage.has(*WATERS) and stage.season in ("spring", "summer") and not stage.has("blossom", *KINDS)
-    willows = 1.0 if stage.kind == "willow" else 0.3 * usual
+    willows = stage.has(*WATERS) and stage.season in ("spring", "summer") and not stage.has("blossom", *KINDS)
+    willows = willows and not stage.without("willow")
     for number, side in enumerate(sides):
         x = canvas.wide * (0.5 + side * canvas.uniform(0.34, 0.5))
         foot, tall = canvas.uniform(0.86, 1.02), canvas.uniform(0.6, 0.95)
-        if canvas.chance(willows) and (not number or stage.kind):
+        if willows and not number and canvas.chance(0.3):
             _willow(stage, x, foot, tall)
         else:
             tree(stage, x, foot, tall, -side * canvas.uniform(0.0, 0.22))

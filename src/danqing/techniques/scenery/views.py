@@ -81,6 +81,7 @@ def _waterside(stage: Stage, horizon: float) -> None:
     if stage.has("waterfall"):
         water.waterfall(stage, horizon)
     rough = stage.has("waves") or (open_sea and (stage.weather == "storm" or "dramatic" in stage.scene.moods))
+    rough = rough and not stage.without("waves")
     bank = stage.has("river", "beach") or (not rough and canvas.chance(0.3 if stage.has("sea") else 0.5))
     bottom = canvas.uniform(0.78, 0.88) if bank else 1.2
     water.water(stage, shore, bottom)
