@@ -135,3 +135,16 @@ def test_an_evaluation_names_its_feature_space(space, digits):
     assert found.space == "random filters"
     assert found.sha256 == "0" * 64
     assert found.counts == {"made": 30, "held": 40, "training": len(digits.training)}
+
+
+def test_a_filter_that_answers_to_no_real_picture_does_not_count(monkeypatch):
+    """Its deviation is 0, and what is made was millions of deviations away where it answered."""
+    real = np.random.default_rng(0).normal(1, 0.1, (20, 3)) * [1, 1, 0]
+    monkeypatch.setattr(
+        metrics.Untrained, "_plain", lambda self, pictures: real if len(pictures) == 20 else real[:4] + 0.3
+    )
+    space = metrics.Untrained(torch.zeros(20, 3, 8, 8))
+    away = space(torch.zeros(4, 3, 8, 8))
+    assert np.abs(away).max() < 10
+    assert (away[:, :2] != 0).all()
+    assert (away[:, 2] == 0).all()

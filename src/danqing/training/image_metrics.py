@@ -73,6 +73,9 @@ class Space:
         return torch.cat(found).double().numpy()
 
 
+DEAD = 1e-4  # of the median deviation: a number that varies less says nothing of pictures
+
+
 class Untrained:
     """A feature space of random filters, the same for everybody, standardised by pictures that are given."""
 
@@ -85,7 +88,9 @@ class Untrained:
             self.net = Backbone(BackboneConfig()).eval().requires_grad_(False)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         plain = self._plain(pictures)
-        self.mean, self.deviation = plain.mean(axis=0), plain.std(axis=0) + 1e-6
+        # Some filters answer to none of these pictures; by their deviation the first answer would be millions.
+        spread = plain.std(axis=0)
+        self.mean, self.deviation = plain.mean(axis=0), np.where(spread > DEAD * np.median(spread), spread, np.inf)
 
     def __call__(self, pictures: Tensor) -> Features:
         """(N, 3, S, S) in [-1, 1] → (N, D) float64, two numbers for each channel of each layer."""
