@@ -28,7 +28,8 @@ from danqing.training.music import Piece
 KEYS, LOWEST = 88, 21  # of a piano; MIDI of its lowest
 STEPS = 4  # of a sixteenth to a quarter
 MOST = 5  # keys of a frame, and its end
-WIDTH = 192
+WIDTH = 400
+DROPOUT = 0.25
 SHIFTS = range(-5, 7)
 BATCH = 16  # pieces
 RATE = 3e-3
@@ -40,15 +41,15 @@ class Frames(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.enter = nn.Linear(KEYS, WIDTH)
-        self.memory = nn.GRU(WIDTH, WIDTH, 2, batch_first=True, dropout=0.4)
-        self.keys = nn.Sequential(nn.Dropout(0.4), nn.Linear(WIDTH, KEYS))
+        self.memory = nn.GRU(WIDTH, WIDTH, batch_first=True)
+        self.keys = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(WIDTH, KEYS))
         self.chosen = nn.Embedding(KEYS + 1, WIDTH)
-        self.read = nn.Sequential(nn.Dropout(0.4), nn.Linear(WIDTH, WIDTH), nn.SiLU(), nn.Linear(WIDTH, KEYS + 1))
+        self.read = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(WIDTH, WIDTH), nn.SiLU(), nn.Linear(WIDTH, KEYS + 1))
 
     def forward(self, frames: Tensor) -> Tensor:
         """frames (B, T, KEYS) float32 → states (B, T, WIDTH) that know the frames before each."""
         before = F.pad(frames[:, :-1], (0, 0, 1, 0))
-        states: Tensor = self.memory(F.dropout(self.enter(before), 0.2, self.training))[0]
+        states: Tensor = self.memory(F.dropout(F.relu(self.enter(before)), DROPOUT, self.training))[0]
         return states
 
     def surprise(self, frames: Tensor) -> tuple[Tensor, Tensor]:
