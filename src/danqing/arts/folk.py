@@ -33,15 +33,14 @@ TYPICAL = -0.62
 BEST = 2  # of the drafts are ended; the second is for where the first is a copy
 CLOSE = 2  # bars that are written to end a tune
 ENDINGS = 12  # drafts of them
-HOME = (
-    0.5  # nats a token that an ending gains whose last chord is the tonic's, or whose last note begins on a strong beat
-)
-BARE = 0.5  # nats a token that a draft loses, for each bar that has no chord symbol, as a share of all
+HOME = 0.5  # nats a token that an ending gains for the tonic's chord at last, and for a last note on a strong beat
+BARE = 0.5  # nats a token that a draft without chord symbols loses; with some, for the share of bars that have none
 USUAL_BARS = 32  # sixteen, each section heard twice
 TEMPOS = {"jig": 168.0, "slip-jig": 168.0, "reel": 180.0, "polka": 132.0, "hornpipe": 160.0, "waltz": 138.0,
           "march": 112.0, "strathspey": 120.0, "air": 84.0, "carol": 96.0, "": 120.0}  # fmt: skip
 TOKENS_A_BAR = 40  # at most, about
 CHORDS = {VOCABULARY.id(f"<chord {root} {quality}>"): root for root in range(12) for quality in tunes.QUALITIES}
+NAMES = np.isin(np.arange(len(VOCABULARY)), list(CHORDS))
 LENGTHS = {VOCABULARY.id(f"<{ticks}>"): ticks for ticks in (*tunes.LENGTHS, *tunes.THIRDS)}
 
 
@@ -69,8 +68,8 @@ class Within:
             mask[list(self.banned)] = False
             if state == self.begin:
                 mask[list(self.first)] = False
-            if self.named and state.before == 0 and state.at == state.pickup and mask[list(CHORDS)].any():
-                mask[[token for token in range(len(mask)) if token not in CHORDS]] = False
+            if self.named and state.before == 0 and state.at == state.pickup and (mask & NAMES).any():
+                mask &= NAMES
             if self.until and state.stage == "length":
                 for token, ticks in LENGTHS.items():
                     whole = ticks * ((state.thirds[0] or 3) if ticks in tunes.THIRDS else 1)

@@ -8,7 +8,7 @@ Departures from Zhu et al. besides the technique's: what each kind has everywher
 picture goes on showing what it shows; what ships is a moving average of the generators; each kind of painting is drawn
 as often as the others.
 
-Budget: 35 min of one CPU core with bf16; the larger variant (width=64 blocks=9 size=256 crop=192) ≤ 25 min
+Budget: 45 min of one CPU core with bf16; the larger variant (width=64 blocks=9 size=256 crop=192) ≤ 25 min
 on one data-centre GPU.
 """
 
@@ -72,7 +72,7 @@ class Config:
     rate: float = 3e-4  # Adam's; falls in a straight line over the second half
     ema: float = 0.995  # decay of the averaged generators
     steps: int = 2200  # at most
-    minutes: float = 45.0  # at most
+    minutes: float = 60.0  # at most
     look_every: int = 250  # steps between sheets
     checkpoint_s: float = 120.0  # seconds between checkpoints
     storage: str = "int8"  # of the weights: float32, bfloat16 or int8

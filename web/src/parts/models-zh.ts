@@ -75,7 +75,7 @@ export const ZH: Record<string, string> = {
   "Each style stands on up to four works that are typical of its group and unlike each other: a manner, not a painter's whole range": "每种风格只凭至多四件典型而互不相似的作品：是一种面目，不是画家的全部",
   "The works have 256 px on the short side; so has the brushwork of the exemplars": "原作短边 256 像素，样张的笔触也只有这么细",
   "Read through `perceptual`; with another backbone the statistics have to be made again": "透过 perceptual 来看；换骨干网络，统计量要重做",
-  "Trained for half an hour of one core: tones, paper and some touch of the brush; every line stays the photo's": "单核训练半小时：变的是色调、纸色和些许笔意；线条仍是照片的",
+  "Trained for forty minutes of a shared core: tones, paper and some touch of the brush; every line stays the photo's": "在与别的活计共用的一个核上训练四十分钟：变的是色调、纸色和些许笔意；线条仍是照片的",
   "Seven shanshui pictures and twenty-six by Monet: shanshui becomes warm paper and grain, hardly ink": "山水只有七幅，莫奈二十六幅：山水成了暖色的纸与颗粒，难得有墨",
   "Bright skies can get a rim where they pass into another tone": "明亮的天空在色调转换处可能出现一道边",
   "A passage is the shortest of two bars and eight intervals or more, repeated notes counted once; less belongs to nobody": "一段至少两小节、八个音程，同音反复只算一次；更短的不算谁家的",
