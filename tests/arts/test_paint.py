@@ -158,11 +158,34 @@ def test_blobs_of_colour_stay_where_they_were_put(tools, tmp_path):
         draw.rectangle((0, 45, 120, 90), fill=(60, 140, 50))
 
     work = sketched(tools, drawn(tmp_path / "a.png", blobs))
-    assert "layout" in kind(work)
+    assert "sky, ground" in kind(work)
+    assert sketch.taken_for(work) == ["sky", "ground"]
     upper, lower = pixels(work)[:50].mean((0, 1)), pixels(work)[70:].mean((0, 1))
     assert upper.argmax() == 2
     assert lower.argmax() == 1
     assert pixels(work).shape == (120, 160, 3)
+
+
+def test_shapes_stay_plain_and_a_photo_is_a_layout_where_nothing_is_to_be_guessed(tools, tmp_path):
+    path = drawn(tmp_path / "a.png", lambda draw: draw.ellipse((10, 10, 60, 60), fill=(200, 40, 40)))
+    work = sketched(tools, path, plain=True)
+    assert "layout" in kind(work)
+    assert sketch.taken_for(work) == []
+    noise = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "b.png")
+    assert "layout" in kind(sketched(tools, tmp_path / "b.png"))
+
+
+def test_what_lines_enclose_gets_the_colours_of_what_it_seems_to_be(tools, tmp_path):
+    def lines(draw):
+        draw.line((0, 55, 120, 55), fill=(0, 0, 0), width=2)
+        draw.ellipse((80, 8, 100, 28), outline=(0, 0, 0), width=2)
+
+    work = sketched(tools, drawn(tmp_path / "a.png", lines, ground=(255, 255, 255)), prompt="clear")
+    assert sketch.taken_for(work) == ["sky", "ground", "light"]
+    upper, lower = pixels(work)[:20, :60].mean((0, 1)), pixels(work)[90:].mean((0, 1))
+    assert upper.argmax() == 2
+    assert lower.argmax() == 1
 
 
 def test_a_line_drawing_gets_colours_from_the_words(tools, tmp_path):

@@ -21,6 +21,7 @@ class Context:
         self.drawing, self.request = drawing, {"drawing": {"upload": "0a0a"}, **request}
         self.shown: list[Picture] = []
         self.ended = False
+        self.report: Any = None
 
     def find(self, given: Any) -> Path:
         assert given == {"upload": "0a0a"}
@@ -31,8 +32,8 @@ class Context:
     def preview(self, picture: Picture) -> None:
         self.shown.append(picture)
 
-    def done(self) -> None:
-        self.ended = True
+    def done(self, report: Any = None) -> None:
+        self.ended, self.report = True, report
 
 
 @pytest.fixture
@@ -59,6 +60,14 @@ def test_a_look_is_the_first_pass_of_the_painting_and_leaves_no_work(drawing: Pa
     made = studio.sketch(drawing, draft=True, seed=7, style="monet")
     assert np.abs(read(made.work.path).pixels - shown.pixels).max() <= 1.01 / 255
     assert np.array_equal(looked(drawing, seed=7, style="monet").pixels, shown.pixels)  # the painter was kept
+
+
+def test_a_look_tells_what_the_shapes_were_taken_for_unless_they_stay_as_they_are(drawing: Path):
+    guessed, plain = Context(drawing, seed=7), Context(drawing, seed=7, plain=True)
+    for context in (guessed, plain):
+        canvas.look(context)  # type: ignore[arg-type]
+    assert guessed.report == {"shapes": [{"en": "sky", "zh": "天空"}, {"en": "ground", "zh": "地"}]}
+    assert plain.report == {"shapes": []}
 
 
 @pytest.mark.parametrize(

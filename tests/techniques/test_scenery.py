@@ -1,10 +1,12 @@
 """Underpaintings: what was asked for is there, in its colour, another composition for each seed."""
 
+import numpy as np
 import pytest
 import torch
 
 from danqing.encode import scenes
 from danqing.encode.canvas import Canvas
+from danqing.encode.shapes import Shape
 from danqing.techniques import scenery
 from danqing.techniques.scenery import trees, water
 
@@ -95,14 +97,13 @@ def test_what_was_ruled_out_is_not_drawn():
 
 
 def test_a_map_of_regions_gets_the_colours_of_its_light():
-    shares = torch.zeros(2, *SIZE)
-    shares[0, :40], shares[1, 40:] = 1, 1
-    names = ("sky", "water")
-    scene = scenes.read("dusk, red water")
-    washed = scenery.wash(shares, names, scene, torch.Generator().manual_seed(0))
+    sky = np.zeros(SIZE, bool)
+    sky[:40] = True
+    named = [scenery.Named("sky", Shape(sky)), scenery.Named("water", Shape(~sky))]
+    washed = scenery.wash(named, scenes.read("dusk, red water"), torch.Generator().manual_seed(0))
     water = washed[0, :, 48:].mean((1, 2))
     assert water.argmax() == 0
-    day = scenery.wash(shares, names, scenes.read("day"), torch.Generator().manual_seed(0))
+    day = scenery.wash(named, scenes.read("day"), torch.Generator().manual_seed(0))
     assert day[0, :, :40].mean() > washed[0, :, :40].mean()
 
 

@@ -1,8 +1,9 @@
 """A drawing turned into a painting: blobs of colour, a line drawing, both, or a map of regions.
 
 What the drawing is, is read from it: a map of regions where its pixels have the colours of REGION_COLOURS; a line
-drawing where it is mostly paper with dark strokes, whose broad colours then come from a scene of the words; else a
-layout of colours, whose lines are kept where it has some. Then `arts.brushwork` paints it.
+drawing where it is mostly paper with dark strokes; shapes of flat colour; else a layout of colours as a photo would be
+one, whose lines are kept where it has some. Flat shapes, and what lines enclose, are taken for what they seem to be
+(`techniques.scenery.guess`) and dressed as that. Then `arts.brushwork` paints it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from danqing.artwork.artwork import Artwork
     from danqing.artwork.image import Picture
     from danqing.encode.scenes import Scene
+    from danqing.techniques.scenery import Named
 
 SMALLEST, LARGEST = 64, 4096  # px, the longer side of a result
 NARROWEST = 8  # px, any side of a drawing
@@ -43,6 +45,20 @@ REGION_COLOURS = {
 }
 
 
+TAKEN = "; taken for "  # in the note of a work, before what its shapes were taken for
+INKED = 0.35  # how dark a line drawing's strokes lie upon its colours
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """layout (1, 3, h, w); lines (1, 1, h, w) or None; what the drawing is, and what its shapes were taken for."""
+
+    layout: Tensor
+    lines: Tensor | None
+    kind: str
+    shapes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Sketch:
     """A drawing or a colour layout turned into a painting."""
@@ -55,6 +71,7 @@ class Sketch:
     )
     style: Annotated[str | None, Flag("a style's name (danqing models --styles) or a picture", "NAME|FILE")] = None
     size: Annotated[int, Flag("longer side of the result, 64 to 4096 px; 0 keeps the drawing's own size", "N")] = 768
+    plain: Annotated[bool, Flag("leave flat shapes as they are: guess no trees, no water, no sky in them")] = False
     draft: Annotated[bool, Flag("stop after the first pass, at about 256 px: a second instead of many")] = False
     model: Annotated[
         str, Flag("one of your own: a run's folder or run:NAME; the one that ships unless given", "RUN")
@@ -99,29 +116,36 @@ def create(request: Sketch, tools: Tools) -> Artwork:
     brush = brushwork.Brush(tools, brushwork.choose(label, tools), seed)
     if mine:
         brush.catalog = own.in_place(tools.styles.catalog, mine)
-    layout, lines, kind = _read(source, scene, brush)
+    reading = _read(source, scene, request.plain, brush)
     longer = request.size or max(source.width, source.height)
     if not SMALLEST <= longer <= LARGEST:
         raise BadRequest(f"{request.drawing} has {longer} px and --size 0 keeps that; name a --size up to {LARGEST}")
     factor = longer / max(source.width, source.height)
     height, width = (max(16, round(side * factor)) for side in (source.height, source.width))
-    picture = brush.blocked_in(layout, lines)
+    picture = brush.blocked_in(reading.layout, reading.lines)
     result = picture if request.draft else brush.finished(picture, height, width)
     files = [parent("drawing", request.drawing), *([] if brush.style.named else [parent("style", brush.style.file)])]
     facts = {**describe(request), "seed": seed, "style": brush.style.name, "model": mine.name if mine else ""}
     unknown = (f"not known, and left out: {'、'.join(scene.unknown)}",) if scene.unknown else ()
-    notes = (f"the drawing was read as {kind}", *unknown)
+    meant = TAKEN + ", ".join(reading.shapes) if reading.shapes else ""
+    notes = (f"the drawing was read as {reading.kind}{meant}", *unknown)
     provenance = Provenance("sketch", facts, seed, brush.models, tuple(files), notes)
     return Artwork(to_picture(result), provenance, title=f"{request.drawing.stem}, painted in {brush.style.name}")
 
 
-def _read(source: Picture, scene: Scene, brush: Brush) -> tuple[Tensor, Tensor | None, str]:
-    """(layout (1, 3, h, w), lines (1, 1, h, w) or None, what it is), the short side at about 256 px."""
+def taken_for(work: Artwork) -> list[str]:
+    """What the shapes of a work's drawing were taken for, the largest first; none where nothing was guessed."""
+    _, told, names = work.provenance.notes[0].partition(TAKEN)
+    return names.split(", ") if told else []
+
+
+def _read(source: Picture, scene: Scene, plain: bool, brush: Brush) -> _Reading:
+    """What the drawing is, its short side at about 256 px."""
     import torch
 
     from danqing.arts.brushwork import SHORT_SIDE
     from danqing.compute.seed import generator
-    from danqing.encode import layouts
+    from danqing.encode import layouts, shapes
     from danqing.encode.image import luminance, resize, to_tensor
     from danqing.techniques import scenery
 
@@ -131,21 +155,41 @@ def _read(source: Picture, scene: Scene, brush: Brush) -> tuple[Tensor, Tensor |
         x = x * clear + (1 - clear)
     factor = SHORT_SIDE / min(x.shape[2:])
     size = (round(x.shape[2] * factor), round(x.shape[3] * factor))
+    chance = generator(brush.seed, stream=1)
     regions = _regions(x)
     if regions is not None:
-        shares = resize(regions, size)[0].clamp(0, 1)
-        washed = scenery.wash(shares, tuple(REGION_COLOURS), scene, generator(brush.seed, stream=1))
-        return brush.toned(washed), None, "a map of regions"
-    small = resize(x, size)
+        largest = resize(regions, size)[0].argmax(0).numpy()
+        named = [
+            scenery.Named(name, part)
+            for number, name in enumerate(REGION_COLOURS)
+            for part in shapes.parts(largest == number)
+        ]
+        return _Reading(brush.toned(scenery.wash(scenery.ordered(named), scene, chance)), None, "a map of regions")
+    small = resize(x, size).clamp(0, 1)
     blank = (small.amin(1) > 0.92).float().mean()
     ink = small[:, :, (small.amin(1) < 0.6)[0]]
     grey = float((ink.amax(1) - ink.amin(1)).mean()) if ink.numel() else 1.0
     if blank > PAPER and grey < GREYEST:
         strokes = (1 - luminance(small)).clamp(0, 1)
-        colours, _ = scenery.compose(scene, *size, generator(brush.seed, stream=1))
-        wash = layouts.grid(colours, 6)
-        return brush.toned(wash * (1 - 0.35 * strokes)), strokes, "a line drawing"
-    return small, layouts.lines(small), "a layout of colours"
+        enclosed = () if plain else shapes.of_lines(strokes)
+        named = scenery.named(enclosed, scene) if len(enclosed) > 1 else []
+        if named:
+            wash = scenery.wash(named, scene, chance)
+        else:
+            colours, _ = scenery.compose(scene, *size, chance)
+            wash = layouts.grid(colours, 6)
+        return _Reading(brush.toned(wash * (1 - INKED * strokes)), strokes, "a line drawing", _told(named))
+    drawing = None if plain else shapes.of_colours(small)
+    if drawing is None or len(drawing.shapes) < 2:
+        return _Reading(small, layouts.lines(small), "a layout of colours")
+    named = scenery.named(drawing.shapes, scene)
+    lines = torch.cat([small[0], torch.from_numpy(drawing.strokes)[None].float()])
+    return _Reading(scenery.wash(named, scene, chance, lines), None, "shapes of colour", _told(named))
+
+
+def _told(named: list[Named]) -> tuple[str, ...]:
+    """What the shapes were taken for, the largest first, each once."""
+    return tuple(dict.fromkeys(one.name for one in sorted(named, key=lambda one: -one.shape.share)))
 
 
 def _regions(x: Tensor) -> Tensor | None:

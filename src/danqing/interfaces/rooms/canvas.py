@@ -23,7 +23,8 @@ TITLES = {
     "sky": "天空", "cloud": "云", "light": "光", "mountain": "山", "tree": "树", "ground": "草地", "water": "水",
     "snow": "雪", "sand": "沙", "building": "房屋", "boat": "船", "flower": "花", "rock": "石",
 }  # fmt: skip
-LOOKED_AT = ("drawing", "prompt", "style", "model", "seed")  # what a look may be asked for
+SHAPES = {**TITLES, "ground": "地", "roof": "屋顶", "sail": "帆", "trunk": "树干", "object": "物件"}  # what is guessed
+LOOKED_AT = ("drawing", "prompt", "style", "plain", "model", "seed")  # what a look may be asked for
 
 
 @router.get("/canvas/regions")
@@ -46,7 +47,7 @@ def check(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def look(context: JobContext) -> None:
-    """The first pass over a drawing, shown as the job's preview."""
+    """The first pass over a drawing, shown as the job's preview; it reports what the shapes were taken for."""
     from danqing import arts
     from danqing.arts import sketch
     from danqing.catalog import styles
@@ -55,7 +56,7 @@ def look(context: JobContext) -> None:
     asked = _requests.build("sketch", {**context.request, "draft": True}, context.find)
     made = sketch.create(asked, arts.Tools(device.choose(), styles.shipped(), context.on_step))
     context.preview(made.content)  # type: ignore[arg-type]
-    context.done()
+    context.done(report={"shapes": [{"en": name, "zh": SHAPES[name]} for name in sketch.taken_for(made)]})
 
 
 JOBS = {"look": look}

@@ -16,11 +16,13 @@ import torch
 from torch import Tensor
 
 from danqing.encode.canvas import Canvas
-from danqing.encode.scenes import Rgb, Scene
-from danqing.techniques.scenery import sky, trees, views
-from danqing.techniques.scenery.stage import GRASS, LABEL, REGIONS, ROCK, SAND, SNOW, Stage
+from danqing.encode.scenes import Scene
+from danqing.techniques.scenery import views
+from danqing.techniques.scenery.dress import dress
+from danqing.techniques.scenery.guess import Named, named, ordered
+from danqing.techniques.scenery.stage import REGIONS, Stage
 
-__all__ = ["REGIONS", "compose", "wash"]
+__all__ = ["REGIONS", "Named", "compose", "named", "ordered", "wash"]
 
 
 def compose(scene: Scene, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -35,29 +37,17 @@ def compose(scene: Scene, height: int, width: int, generator: torch.Generator) -
     return stage.canvas.colours.clamp(0, 1)[None], stage.canvas.labels
 
 
-def wash(shares: Tensor, names: Sequence[str], scene: Scene, generator: torch.Generator) -> Tensor:
-    """A map of regions in the colours of a scene's light. Returns (1, 3, H, W) float32 sRGB in [0, 1].
+def wash(shapes: Sequence[Named], scene: Scene, generator: torch.Generator, strokes: Tensor | None = None) -> Tensor:
+    """Named shapes that part a picture, dressed as what they are. Returns (1, 3, H, W) float32 sRGB in [0, 1].
 
-    shares (R, H, W) in [0, 1]: how much of each pixel each region has; names: the regions, of REGIONS.
+    A shape without a colour gets the one that it usually has in the scene's light. strokes (4, H, W): colours and
+    cover of lines that lie upon all of it.
     """
-    height, width = shares.shape[1:]
+    height, width = shapes[0].shape.mask.shape
     stage = Stage(scene, Canvas(height, width, generator))
-    canvas = stage.canvas
-    above = shares[list(names).index("sky")] if "sky" in names else torch.zeros(height, width)
-    rows = torch.nonzero(above.mean(1) > 0.2)
-    horizon = (int(rows[-1]) + 1) / height if len(rows) else 0.5
-    sky.paint(stage, horizon)
-    ground = {"ground": GRASS[stage.season], "water": (0.24, 0.40, 0.50)}
-    usual: dict[str, Rgb] = {
-        **{"cloud": (0.96, 0.96, 0.95), "light": stage.air.disc, "mountain": (0.42, 0.46, 0.50), **ground},
-        **{"snow": SNOW, "sand": SAND, "building": (0.80, 0.66, 0.54), "boat": (0.34, 0.23, 0.18)},
-        **{"flower": (0.86, 0.38, 0.46), "rock": ROCK, "object": (0.70, 0.40, 0.24), "cloth": (0.72, 0.66, 0.56)},
-    }
-    for name, share in zip(names, shares, strict=True):
-        if name != "sky":
-            far = 0.6 if name == "mountain" else 0.15
-            own = trees.leaf(stage) if name == "tree" else stage.colour(name, usual[name])
-            colour = stage.lit(own, far if name not in ("light", "cloud") else 0.0)
-            canvas.lay(share, stage.textured(colour, 0.12 * canvas.noise(9, 6, 5)), LABEL[name])
+    dress(stage, shapes)
+    if strokes is not None:
+        stage.canvas.lay(strokes[3], strokes[:3])
     views.tint(stage)
-    return canvas.colours.clamp(0, 1)[None]
+    views.by_hand(stage.canvas)
+    return stage.canvas.colours.clamp(0, 1)[None]

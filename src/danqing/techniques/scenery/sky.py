@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 import torch.nn.functional as F
 
 from danqing.techniques.scenery.stage import LABEL, SNOW, TIMES, Stage
 
 
-def paint(stage: Stage, horizon: float) -> None:
-    """The sky with what stands in it."""
+def paint(stage: Stage, horizon: float, drawn: Collection[str] = ()) -> None:
+    """The sky with what stands in it. drawn: regions that a person drew; they are not drawn once more."""
     canvas = stage.canvas
     down = ((canvas.y / horizon).clamp(0, 1) + 0.05 * canvas.noise(2, 2, 3)).clamp(0, 1) ** 1.3
     canvas.colours = torch.lerp(stage.zenith[:, None, None], stage.horizon_colour[:, None, None], down[None])
     canvas.labels[:] = LABEL["sky"]
     asked = stage.has("moon", "sun")
-    if asked or (stage.time in ("dusk", "dawn") and stage.weather == "clear" and canvas.chance(0.8)):
+    low = stage.time in ("dusk", "dawn") and stage.weather == "clear" and not drawn
+    if "light" not in drawn and (asked or (low and canvas.chance(0.8))):
         _disc(stage, horizon)
     if stage.has("stars") or (stage.time == "night" and stage.weather == "clear"):
         stars = (torch.rand(canvas.height, canvas.width, generator=canvas.generator) > 0.9988).float()
         stars = F.max_pool2d(F.pad(stars[None, None], (0, 1, 0, 1)), 2, 1)[0, 0] * (canvas.y < horizon)
         canvas.lay(0.8 * stars, torch.tensor((0.97, 0.96, 0.86)))
-    if stage.may("clouds", 0.6 if stage.weather == "clear" and stage.time != "night" else 0.2) or stage.weather in (
-        "cloudy", "storm", "rain"
-    ):  # fmt: skip
+    likely = 0.6 if stage.weather == "clear" and stage.time != "night" else 0.2
+    if "cloud" not in drawn and (stage.weather in ("cloudy", "storm", "rain") or stage.may("clouds", likely)):
         _clouds(stage, horizon)
 
 

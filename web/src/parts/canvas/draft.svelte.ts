@@ -29,6 +29,7 @@ export const draft = kept("canvas", {
   size: 768,
   seed: null as number | null,
   model: "",
+  plain: false,
   live: true,
   backdrop: null as FileValue | null,
   job: "",

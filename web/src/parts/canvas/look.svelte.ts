@@ -1,6 +1,7 @@
 // The quick look at a drawing after each stroke: what it becomes, one look at a time, always at what is drawn now.
 import { del, type Job } from "../../lib/api";
 import { run } from "../../lib/live.svelte";
+import type { Both } from "../../lib/messages.svelte";
 import { fault } from "../../lib/toast.svelte";
 
 const PATIENCE_MS = 60; // after a stroke, before a look is asked for
@@ -8,6 +9,8 @@ const PATIENCE_MS = 60; // after a stroke, before a look is asked for
 export class Look {
   /** Where the picture is that was seen last; "" where there is none. */
   picture = $state("");
+  /** What the shapes of the drawing were taken for, the largest first. */
+  shapes = $state<Both[]>([]);
   busy = $state(false);
   private later = 0;
   private again = false;
@@ -51,13 +54,14 @@ export class Look {
     const job = await run("look", request, { lane: "quick", keep: false });
     try {
       if (job.state === "failed") throw new Error(job.error?.message);
-      if (job.preview && !this.stopped) this.show(await picture(job));
+      if (job.preview && !this.stopped) this.show(await picture(job), (job.report as { shapes: Both[] } | null)?.shapes);
     } finally {
       void del(`/api/jobs/${job.id}`).catch(() => undefined); // looks do not fill the list of jobs
     }
   }
 
-  private show(seen: Blob | null): void {
+  private show(seen: Blob | null, shapes: Both[] = []): void {
+    this.shapes = shapes;
     if (this.picture) URL.revokeObjectURL(this.picture);
     this.picture = seen ? URL.createObjectURL(seen) : "";
   }
