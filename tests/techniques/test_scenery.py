@@ -90,6 +90,12 @@ def test_night_is_darker_than_day_and_fog_pales_what_is_far():
     assert contrast("mountains in fog") < 0.7 * contrast("mountains, clear")
 
 
+@pytest.mark.parametrize("prompt", ["cherry blossoms and a pagoda", "湖边的塔，柳树", "a church tower, autumn trees"])
+def test_no_near_tree_hides_a_tower_that_was_asked_for(prompt):
+    for seed in range(12):
+        assert share(draw(prompt, seed)[1], "building") > 0.006, seed
+
+
 def test_what_was_ruled_out_is_not_drawn():
     for seed in range(4):
         _, labels = draw("a field without trees", seed)

@@ -56,6 +56,7 @@ class Config:
     crop: int = 96  # side of the squares of them that are trained on, px
     width: int = 32  # channels of the generators at full size
     blocks: int = 6  # residual blocks of the generators
+    tint: float = 4.0  # px, over which the generators' change of colour is blurred, see `cycle.tinted`
     judges: str = "features"  # discriminators see through the frozen backbone (features) or learn to see (patches)
     judge: int = 32  # channels of the discriminators
     halvings: int = 2  # of discriminators that learn to see: 2 judges patches of 34 px, 3 of 70 px
@@ -115,8 +116,10 @@ def train(config: Config, root: Path, run: Run, on_step: OnStep) -> dict[str, fl
     compute = translation.compute()
     count = len(target.names)
     networks = {
-        "forth": cycle.Generator(cycle.Config(width=config.width, blocks=config.blocks, targets=count)),
-        "back": cycle.Generator(cycle.Config(width=config.width, blocks=config.blocks)),
+        "forth": cycle.Generator(
+            cycle.Config(width=config.width, blocks=config.blocks, targets=count, tint=config.tint)
+        ),
+        "back": cycle.Generator(cycle.Config(width=config.width, blocks=config.blocks, tint=config.tint)),
         "judge_target": _judge(config, count),
         "judge_source": _judge(config, 1),
     }

@@ -160,10 +160,10 @@ class Translator:
             raise UnknownName("target", to, self.names, f"targets are {', '.join(self.names)}")
         if to == self.source and self.back is not None:
             made: Tensor = self.back(pictures)
-            return made.clamp(-1, 1)
+            return cycle.within(made)
         wanted = torch.full((len(pictures),), self.targets.index(to), device=pictures.device)
         made = self.forth(pictures, wanted)
-        return made.clamp(-1, 1)
+        return cycle.within(made)
 
 
 def save(path: Path, translator: Translator, storage: str) -> None:

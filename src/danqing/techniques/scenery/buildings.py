@@ -60,7 +60,7 @@ def house(stage: Stage, x: float, foot: float, size: float, depth: float, narrow
 def tower(stage: Stage, foot: float, tall: float, depth: float) -> None:
     """A church tower."""
     canvas = stage.canvas
-    x = canvas.uniform(0.3, 0.7) * canvas.wide
+    x = stage.built = canvas.uniform(0.3, 0.7) * canvas.wide
     wall = stage.shown("building", (0.84, 0.79, 0.70), depth)
     shaft, shade = (0.1, 0.65), [(0.03, 0.0), (0.03, 0.65), (0.1, 0.65), (0.1, 0.0)]
     canvas.lay(canvas.box(x, foot, shaft[0] * tall, shaft[1] * tall), wall, LABEL["building"])
@@ -72,7 +72,7 @@ def tower(stage: Stage, foot: float, tall: float, depth: float) -> None:
 def pagoda(stage: Stage, foot: float, tall: float, depth: float) -> None:
     """A pagoda, storey upon storey."""
     canvas = stage.canvas
-    x = canvas.uniform(0.25, 0.75) * canvas.wide
+    x = stage.built = canvas.uniform(0.25, 0.75) * canvas.wide
     wall = stage.shown("building", (0.70, 0.34, 0.24), depth)
     roof = stage.lit((0.26, 0.27, 0.30), depth)
     for tier in range(5):

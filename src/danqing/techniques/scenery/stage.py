@@ -86,6 +86,7 @@ class Stage:
         self.tint = torch.tensor(self.air.tint)
         self.far = 0.6 * self.horizon_colour + 0.4 * self.zenith
         self.disc: tuple[float, float] | None = None  # where the sun or moon stands
+        self.built: float | None = None  # where a tower or a pagoda stands that was asked for
         self.kind = ""  # of the tree that is drawn: one of KINDS, or whichever
         self.another()
 

@@ -251,8 +251,9 @@ def near_trees(stage: Stage, share: float) -> None:
     if not stage.may("tree", share) and not stage.has("blossom", *KINDS):
         return
     sides = [-1, 1] if canvas.chance(0.2) else [1 if canvas.chance(0.5) else -1]
-    if stage.disc and stage.has("moon", "sun"):  # not before what was asked for
-        sides = [-1 if stage.disc[0] > canvas.wide / 2 else 1]
+    shown = stage.disc[0] if stage.disc and stage.has("moon", "sun") else stage.built
+    if shown is not None:  # not before what was asked for
+        sides = [-1 if shown > canvas.wide / 2 else 1]
     willows = stage.has(*WATERS) and stage.season in ("spring", "summer") and not stage.has("blossom", *KINDS)
     willows = willows and not stage.without("willow")
     for number, side in enumerate(sides):

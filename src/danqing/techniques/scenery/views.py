@@ -200,7 +200,7 @@ def _built(stage: Stage, foot: float, depth: float) -> None:
     for name, draw in (("tower", buildings.tower), ("pagoda", buildings.pagoda)):
         if stage.has(name):
             build: Callable[[Stage, float, float, float], None] = draw
-            build(stage, foot + 0.01, stage.canvas.uniform(0.24, 0.36), depth)
+            build(stage, foot + 0.015, stage.canvas.uniform(0.28, 0.42), depth)
 
 
 def still_life(stage: Stage) -> None:
