@@ -1,9 +1,11 @@
 """From an underpainting to a painting: what `paint` and `sketch` share.
 
-Three hands work one after another. The palette: colours move some way toward the style's, except where a person named
+Several hands work one after another. The palette: colours move some way toward the style's, except where a person named
 the colour of a thing. The layout painter (`techniques.layout_painter`, one pass at about 256 px) gives flat shapes the
-forms and tones of paintings. The patch painter (`techniques.patch_style`) lays real brush strokes of the style's
-exemplar over it at full size, the exemplar's colours having been brought to the picture's, so that blue stays blue.
+forms and tones of paintings. Where the style is one of broken colour, `techniques.touches` divides it into touches. The
+patch painter (`techniques.patch_style`) lays real brush strokes of the style's exemplar over it at full size, the
+exemplar's colours having been brought to the picture's, so that blue stays blue. Prints have neither touches nor
+strokes: `techniques.woodcut` prints them.
 """
 
 from __future__ import annotations
@@ -26,12 +28,18 @@ if TYPE_CHECKING:
 MODEL = "sketch"
 USUAL_STYLE = "impressionism"
 SHORT_SIDE = 256  # px, of what the layout painter sees
-PALETTE = 0.4  # how far colours move toward the style's
+PALETTE, LIGHT = 0.7, 0.4  # how far colours move toward the style's, and how far lightness does
 FIRST = 0.6  # how much the first pass has to say: in full, its weave shows in dark skies
 INK = 0.95  # the same for a style that knows hardly a colour
 INKS = frozenset({"shanshui-ink", "durer"})
 WOODCUTS = frozenset({"ukiyo-e", "shin-hanga", "hokusai", "hiroshige"})  # printed from blocks, not painted
-CONTOUR = 0.75  # how dark their contours are
+TOUCHES = {  # painters of broken colour: size of a touch in px at 512, its length in sizes, how far its colour is moved
+    "impressionism": (5.0, 2.2, 0.014),
+    "monet": (5.0, 2.2, 0.016),
+    "divisionism": (5.0, 1.4, 0.03),
+    "van-gogh": (5.0, 4.5, 0.022),
+    "cezanne": (9.0, 1.6, 0.012),
+}
 BRUSHES = 0.75  # how far the exemplar's colours are brought to the picture's
 KEPT = 0.8  # how much of the difference in broad colour to the layout is taken back at the end
 FORMS = 0.45  # and of that in forms smaller than these squares, but larger than a stroke
@@ -67,9 +75,11 @@ class Brush:
         """The layout in colours nearer to the style's. told (H, W) in [0, 1]: where colours stay as they were named."""
         import torch
 
-        from danqing.encode.image import match_colors
+        from danqing.encode.image import keep_colors, match_colors
 
-        moved = match_colors(layout, self.exemplar(), amount=INK if self.style.name in INKS else PALETTE)
+        coloured, lit = (INK, INK) if self.style.name in INKS else (PALETTE, LIGHT)
+        moved, light = (match_colors(layout, self.exemplar(), amount=amount) for amount in (coloured, lit))
+        moved = keep_colors(light, moved)  # night stays night in a style of light pictures
         return moved if told is None else torch.lerp(moved, layout, told[None, None])
 
     def blocked_in(self, layout: Tensor, lines: Tensor | None = None) -> Tensor:
@@ -77,11 +87,20 @@ class Brush:
         from danqing.compute.seed import generator
         from danqing.techniques import layout_painter
 
-        if self.style.name in WOODCUTS:  # no painter had a hand in it, and none is named in the work
-            return _printed(layout)
+        if self.style.name in WOODCUTS:  # no painter has a hand in it, and none is named in the work
+            return layout
         model, numbers = self._painter()
         painted = layout_painter.paint(model, layout, lines, numbers, generator(self.seed, stream=2))
         return layout.lerp(painted, FIRST)
+
+    def drafted(self, picture: Tensor) -> Tensor:
+        """The first pass as something to look at: a print is printed."""
+        from danqing.compute.seed import generator
+        from danqing.techniques import woodcut
+
+        if self.style.name not in WOODCUTS:
+            return picture
+        return woodcut.printed(picture.clamp(0, 1), generator(self.seed, stream=3))
 
     def recoloured(self, picture: Tensor, layout: Tensor, told: Tensor) -> Tensor:
         """The picture with the layout's broad colours where they were told: told (H, W) in [0, 1]."""
@@ -96,9 +115,16 @@ class Brush:
 
         from danqing.compute.seed import generator
         from danqing.encode.image import match_colors, resize
-        from danqing.techniques import patch_style
+        from danqing.techniques import patch_style, touches
 
         large = resize(picture, (height, width))
+        if self.style.name in WOODCUTS:  # they have no strokes
+            return self.drafted(large)
+        if self.style.name in TOUCHES:
+            size, length, strength = TOUCHES[self.style.name]
+            size *= min(height, width) / 512
+            touched = touches.divided(large.clamp(0, 1), size, length, strength, generator(self.seed, stream=4))
+            large = touched + _broad(large - touched)  # the eye mixes them to what was there
         exemplar = match_colors(self.exemplar(), large, amount=BRUSHES)
         share = torch.ones(1, height, width)
         painted = patch_style.stylize(
@@ -181,14 +207,6 @@ def _broad(x: Tensor, square: int = BROAD) -> Tensor:
 
     side = max(3, round(square * min(x.shape[2:]) / 512)) | 1
     return F.avg_pool2d(F.pad(x, (side // 2,) * 4, mode="replicate"), side, 1)
-
-
-def _printed(picture: Tensor) -> Tensor:
-    """As a woodblock prints it: flat colours within dark contours. (1, 3, H, W) in [0, 1] → the same."""
-    from danqing.encode import layouts
-
-    flat = layouts.soft(picture, 1)
-    return flat * (1 - CONTOUR * layouts.lines(flat))
 
 
 def choose(label: str, tools: Tools) -> Style:

@@ -205,7 +205,8 @@ def _layout(request: Paint, scene: Scene, free: bool, brush: Any, ratio: float) 
     for region in scene.colours:
         if region in scenery.REGIONS:
             named[labels == scenery.REGIONS.index(region)] = 1
-    named = F.avg_pool2d(named[None], 7, 1, 3)[0]
+    # Grown before its border is softened: flowers and boats are a few pixels wide.
+    named = F.avg_pool2d(F.max_pool2d(named[None, None], 7, 1, 3), 7, 1, 3)[0, 0]
     if liked is not None:
         moved = match_colors(colours, resize(liked, (height, width)))
         return torch.lerp(moved, colours, named[None, None]), named

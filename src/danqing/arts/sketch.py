@@ -123,7 +123,7 @@ def create(request: Sketch, tools: Tools) -> Artwork:
     factor = longer / max(source.width, source.height)
     height, width = (max(16, round(side * factor)) for side in (source.height, source.width))
     picture = brush.blocked_in(reading.layout, reading.lines)
-    result = picture if request.draft else brush.finished(picture, height, width)
+    result = brush.drafted(picture) if request.draft else brush.finished(picture, height, width)
     files = [parent("drawing", request.drawing), *([] if brush.style.named else [parent("style", brush.style.file)])]
     facts = {**describe(request), "seed": seed, "style": brush.style.name, "model": mine.name if mine else ""}
     unknown = (f"not known, and left out: {'、'.join(scene.unknown)}",) if scene.unknown else ()
