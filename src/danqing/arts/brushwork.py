@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 MODEL = "sketch"
 USUAL_STYLE = "impressionism"
 SHORT_SIDE = 256  # px, of what the layout painter sees
-PALETTE, LIGHT = 0.7, 0.4  # how far colours move toward the style's, and how far lightness does
+PALETTE, LIGHT = 0.6, 0.4  # how far colours move toward the style's, and how far lightness does
+PIGMENTS = 0.75  # the same for prints, whose blocks have few colours and no white but the paper's
+NEUTRAL, NEUTRAL_MOVES = 0.06, 0.3  # OKLab chroma below which a colour moves less, and the least of the way
 FIRST = 0.6  # how much the first pass has to say: in full, its weave shows in dark skies
 INK = 0.95  # the same for a style that knows hardly a colour
 INKS = frozenset({"shanshui-ink", "durer"})
@@ -75,11 +77,15 @@ class Brush:
         """The layout in colours nearer to the style's. told (H, W) in [0, 1]: where colours stay as they were named."""
         import torch
 
-        from danqing.encode.image import keep_colors, match_colors
+        from danqing.encode.image import keep_colors, match_colors, to_oklab
 
-        coloured, lit = (INK, INK) if self.style.name in INKS else (PALETTE, LIGHT)
+        name = self.style.name
+        coloured, lit = (INK, INK) if name in INKS else (PIGMENTS if name in WOODCUTS else PALETTE, LIGHT)
         moved, light = (match_colors(layout, self.exemplar(), amount=amount) for amount in (coloured, lit))
         moved = keep_colors(light, moved)  # night stays night in a style of light pictures
+        if name not in INKS | WOODCUTS:  # and snow stays white in one of green pictures
+            chroma = torch.linalg.vector_norm(to_oklab(layout)[:, 1:], dim=1, keepdim=True)
+            moved = torch.lerp(layout, moved, (chroma / NEUTRAL).clamp(NEUTRAL_MOVES, 1))
         return moved if told is None else torch.lerp(moved, layout, told[None, None])
 
     def blocked_in(self, layout: Tensor, lines: Tensor | None = None) -> Tensor:

@@ -20,8 +20,8 @@ ROUNDS = 12  # of k-means
 SMOOTH = 3  # px at 512: islands that are smaller are cut away
 WIPED, SLOW = 25, 0.0045  # px at 512; the most by which brightness changes from px to px over them in a gradation
 INK = (0.13, 0.14, 0.19)
-KEY = 0.8  # how dark contours are
-GRAIN, FIBRES = 0.018, 0.012  # of the wood, of the paper: parts of lightness
+KEY = 1.0  # how dark contours are
+GRAIN, FIBRES = 0.006, 0.006  # of the wood, of the paper: parts of lightness
 PAPER = (0.965, 0.935, 0.865)
 
 

@@ -49,12 +49,13 @@ def house(stage: Stage, x: float, foot: float, size: float, depth: float, narrow
         block(x + 0.3 * half, x + 0.46 * half, foot - 0.9 * peak, foot - 1.15 * peak, 0.8 * roof, "roof")
     glows = stage.time in ("night", "dusk")
     pane = torch.tensor((1.0, 0.82, 0.46)) if glows else 0.45 * wall
-    for row in range(2 if narrow else 1):
-        for column in range(2):
-            x0 = x - 0.75 * half + 0.55 * column * half
-            y0 = foot - tall * (0.3 + 0.4 * row)
+    rows, columns = (max(2, round(tall / (0.48 * size))), 3) if narrow else (1, 2)
+    for row in range(rows):
+        for column in range(columns):
+            x0 = x - 0.78 * half + (1.1 / columns) * column * half
+            y0 = foot - tall * (0.12 + 0.9 * row / rows) - (0.0 if narrow else 0.18 * tall)
             if not glows or canvas.chance(0.7):
-                block(x0, x0 + 0.22 * half, y0, y0 - 0.2 * min(tall, size), pane, "object")
+                block(x0, x0 + 0.2 * half, y0, y0 - min(0.2 * size, 0.5 * tall / rows), pane, "object")
 
 
 def tower(stage: Stage, foot: float, tall: float, depth: float) -> None:

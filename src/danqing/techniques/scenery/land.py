@@ -74,6 +74,27 @@ def ground(stage: Stage, top: float, wavy: float = 0.02, depth: float = 0.45, ne
     canvas.lay(mask, colour * (1 + (0.07 if label == LABEL["snow"] else 0.15) * ripple), label)
 
 
+def ice(stage: Stage, top: float) -> None:
+    """A glacier that comes down toward the one who looks, torn by crevasses, with a band of rubble along its middle."""
+    canvas = stage.canvas
+    end, spread = canvas.uniform(0.35, 0.65) * canvas.wide, canvas.uniform(0.5, 0.75)
+    down = ((canvas.y - top) / (1 - top)).clamp(0, 1)
+    across = (canvas.x - end) / (0.08 + spread * down)
+    edge = 1 + 0.12 * canvas.noise(5, 4, 4)
+    tongue = torch.sigmoid((edge - across.abs()) * 9) * canvas.below(top + 0.005)
+    # Crevasses bow downstream and lie closer together the farther away they are.
+    bow = torch.log(0.12 + down) * 13 + 1.6 * across.square() + 0.8 * canvas.noise(5, 5, 4)
+    torn = torch.sigmoid((torch.sin(bow * 2) + 0.45 * canvas.noise(9, 12, 4) - 0.45) * 4)
+    white = stage.colour("snow", SNOW)
+    near = 0.45 * (1 - down)
+    light, dark = stage.lit(white, 0.3), stage.lit(white * torch.tensor((0.56, 0.72, 0.84)), 0.25)
+    colour = torch.lerp(light[:, None, None], dark[:, None, None], torn[None] * (0.85 - near))
+    colour = colour * (1 + 0.05 * canvas.noise(24, 24, 4))
+    canvas.lay(0.95 * tongue, colour, LABEL["snow"])
+    rubble = torch.sigmoid((0.1 - (across - 0.35).abs() + 0.05 * canvas.noise(9, 9, 4)) * 22) * tongue
+    canvas.lay(0.55 * rubble, stage.textured(stage.lit(ROCK, 0.2), 0.3 * canvas.noise(40, 40, 3)), LABEL["rock"])
+
+
 def dunes(stage: Stage, horizon: float) -> None:
     """Dunes one before the other."""
     for number in range(4):

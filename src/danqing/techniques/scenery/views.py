@@ -25,7 +25,9 @@ def landscape(stage: Stage) -> None:
     horizon = _horizon(stage)
     sky.paint(stage, horizon)
     if stage.has("mountain", "glacier", "snowcap", "waterfall"):
-        land.mountains(stage, horizon, 3, 2.0 if stage.has("mountain", "snowcap") and not stage.has("sea") else 1.5)
+        land.mountains(
+            stage, horizon, 3, 2.0 if stage.has("mountain", "snowcap", "glacier") and not stage.has("sea") else 1.5
+        )
     elif not stage.has("sea", "beach", "desert") and canvas.chance(0.55):
         land.mountains(stage, horizon, 2, 0.4)
     if stage.has(*WATERS, "beach"):
@@ -165,14 +167,14 @@ def _street(stage: Stage, horizon: float) -> None:
     canvas = stage.canvas
     end = canvas.uniform(0.38, 0.62) * canvas.wide
     road = stage.lit(SNOW if stage.snowy else (0.62, 0.57, 0.52)) * (0.9 if stage.snowy else 1.0)
-    corners = [(end - 0.02, horizon + 0.03), (end + 0.02, horizon + 0.03), (end + 0.62, 1.02), (end - 0.62, 1.02)]
+    corners = [(end - 0.01, horizon + 0.03), (end + 0.01, horizon + 0.03), (end + 0.42, 1.02), (end - 0.42, 1.02)]
     canvas.lay(canvas.polygon(corners), stage.textured(road, 0.1 * canvas.noise(20, 8, 4)), LABEL["ground"])
-    for step in range(7):
-        near = (step / 6) ** 1.7
+    for step in range(9):
+        near = (step / 8) ** 1.6
         for side in (-1, 1):
-            x = end + side * (0.06 + 0.62 * near) * canvas.uniform(0.95, 1.1)
-            foot = horizon + 0.03 + 0.33 * near
-            buildings.house(stage, x, foot, (0.06 + 0.22 * near) * canvas.uniform(0.85, 1.2), 0.5 * (1 - near), True)
+            x = end + side * (0.05 + 0.60 * near) * canvas.uniform(0.97, 1.06)
+            foot = horizon + 0.03 + 0.45 * near
+            buildings.house(stage, x, foot, (0.07 + 0.36 * near) * canvas.uniform(0.85, 1.15), 0.5 * (1 - near), True)
 
 
 def _open_land(stage: Stage, horizon: float) -> None:
@@ -181,6 +183,14 @@ def _open_land(stage: Stage, horizon: float) -> None:
         land.dunes(stage, horizon)
         return
     land.ground(stage, horizon)
+    if stage.has("glacier"):  # where nothing grows and nobody lives
+        land.ice(stage, horizon)
+        land.rocks(stage, 0.8, 1.0, 3)
+        if stage.has("house"):
+            buildings.houses(stage, horizon + 0.05, 2, 0.08, 0.25)
+        _built(stage, horizon + 0.03, 0.3)
+        trees.near_trees(stage, 0.0)
+        return
     if "tree" not in stage.scene.without:
         trees.treeline(stage, horizon + 0.012, canvas.uniform(0.05, 0.13), 0.6, canvas.uniform(0.1, 0.5))
     _built(stage, horizon + 0.03, 0.3)
