@@ -1,7 +1,6 @@
 """`paint` and `sketch`: what comes back, what is refused, and that requests repeat.
 
-The first pass is a small untrained layout painter here and the strokes are left out: whether the pictures are good is
-measured by benchmarks/paint.py.
+The first pass and the strokes are left out here: whether the pictures are good is measured by benchmarks/paint.py.
 """
 
 import dataclasses

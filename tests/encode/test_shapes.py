@@ -82,6 +82,43 @@ def test_what_a_brush_left_bare_at_the_edge_belongs_to_its_neighbour():
     assert not sky.mask[80:].any()
 
 
+def test_a_pole_that_reaches_the_edge_stays():
+    def pole(draw):
+        landscape(draw)
+        draw.rectangle((40, 30, 45, 120), fill=(100, 60, 30))
+
+    found = shapes.of_colours(picture(pole, SKY))
+    assert [s for s in found.shapes if s.aspect < 0.2 and s.tall > 0.7]
+
+
+@pytest.mark.parametrize("upright", [True, False])
+def test_stripes_are_no_shapes_or_part_the_picture(upright):
+    for step in (2, 4, 7, 12):
+        x = torch.zeros(1, 3, 120, 160)
+        for place in range(0, 160, 2 * step):
+            x[(..., slice(place, place + step)) if upright else (..., slice(place, place + step), slice(None))] = 0.8
+        found = shapes.of_colours(x)
+        assert found is None or np.array_equal(sum(s.mask.astype(int) for s in found.shapes), np.ones((120, 160), int))
+
+
+def test_windows_do_not_make_a_block_less_of_one():
+    block = np.zeros((60, 60), bool)
+    block[10:50, 20:40] = True
+    block[20:24, 24:28] = block[30:34, 24:28] = False
+    assert shapes.Shape(block).fill == 1
+
+
+def test_a_trunk_between_two_lines_and_a_frame_around_the_sheet():
+    def house(draw):
+        draw.rectangle((1, 1, 158, 118), outline=(0, 0, 0), width=2)
+        draw.line((0, 80, 160, 80), fill=(0, 0, 0), width=2)
+        draw.rectangle((60, 30, 70, 95), outline=(0, 0, 0), width=2)
+
+    found = shapes.of_lines(strokes(house))
+    assert any(s.aspect < 0.3 and s.tall > 0.4 for s in found)
+    assert all(s.wide < 1 or s.tall < 1 for s in found)
+
+
 def test_paper_that_shows_between_two_areas_is_no_shape_but_a_white_sail_is():
     def painted(draw):
         draw.rectangle((0, 0, 160, 60), fill=SKY)

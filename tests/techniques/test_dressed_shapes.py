@@ -1,5 +1,7 @@
 """Shapes of a drawing are taken for what they seem to be, keep their place and colour, and get a surface."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -67,6 +69,66 @@ SEA = ("rectangle", (0, 90, 200, 150), (60, 80, 140))
 )  # fmt: skip
 def test_shapes_are_taken_for_what_they_seem_to_be(marks, found):
     assert names(drawn(*marks)) == found
+
+
+@pytest.mark.parametrize(
+    ("marks", "ground", "name"),
+    [
+        ([LAND, *(("ellipse", (20 + 30 * k, 20, 30 + 30 * k, 30), YELLOW) for k in range(5))], BLUE, "flower"),
+        ([LAND, *(("ellipse", (20 + 30 * k, 20, 30 + 30 * k, 30), YELLOW) for k in range(5))], (15, 20, 50), "light"),
+        ([SEA, ("ellipse", (70, 20, 110, 60), (250, 248, 225))], (15, 20, 50), "light"),  # a full moon
+        ([LAND, ("rectangle", (60, 30, 100, 110), (60, 60, 75)),
+          *(("rectangle", (66 + 10 * a, 38 + 14 * b, 70 + 10 * a, 44 + 14 * b), YELLOW) for a in range(3)
+            for b in range(4))], (15, 20, 50), "building"),
+        ([SEA, ("rectangle", (95, 60, 99, 150), BROWN)], BLUE, "water"),  # though a pole cuts its upper line
+    ],
+)  # fmt: skip
+def test_number_size_and_neighbours_count(marks, ground, name):
+    found = names(drawn(*marks, ground=ground))
+    assert name in found
+    assert ("light" in found) == (name == "light")
+    assert "mountain" not in found
+
+
+def test_a_sky_in_parts_has_one_moon():
+    mask = np.zeros((150, 200), bool)
+    mask[:90] = True
+    mask[:, 60:70] = mask[:, 130:140] = False
+    trees = np.zeros_like(mask)
+    trees[:, 60:70] = trees[:, 130:140] = True
+    whole = [scenery.Named(n, shapes.Shape(m)) for n, m in (("sky", mask), ("tree", trees), ("ground", ~mask & ~trees))]
+    scene = scenes.read("moon, night")
+    for seed in range(6):
+        made = scenery.wash(whole, scene, torch.Generator().manual_seed(seed))[0]
+        bright = (made.mean(0) > 0.85) & torch.from_numpy(mask)
+        assert shapes.parts(grown(bright)).__len__() <= 1
+
+
+def grown(mask):
+    return shapes.grown(mask.numpy(), 3)
+
+
+@pytest.mark.parametrize("words", ["fog", "rain", "snow", "moon", "autumn"])
+def test_words_of_weather_and_season_show_in_a_coloured_drawing(words):
+    picture = drawn(LAND, ("ellipse", (25, 45, 70, 105), DARK))
+    assert float((washed(picture, words) - washed(picture)).abs().mean()) > 0.004
+
+
+def test_hundreds_of_dots_do_not_take_long():
+    marks = [("ellipse", (x, y, x + 4, y + 4), WHITE) for x in range(4, 196, 9) for y in range(4, 146, 11)]
+    start = time.process_time()
+    washed(drawn(*marks, SEA))
+    assert time.process_time() - start < 20  # it took 40 s when every border was looked for in the whole picture
+
+
+def test_a_map_without_land_leaves_no_black_canvas():
+    left = np.zeros((60, 80), bool)
+    left[:, :40] = True
+    made = scenery.wash(
+        [scenery.Named("tree", shapes.Shape(left)), scenery.Named("building", shapes.Shape(~left))],
+        scenes.read(""), torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    assert float((made.sum(1) < 0.1).float().mean()) < 0.02
 
 
 def test_a_thing_before_one_backdrop_stands_between_sky_and_water():

@@ -1,5 +1,7 @@
 """Broken colour: touches have one colour each, the mean of a place stays, and they follow the forms."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -41,6 +43,18 @@ def test_touches_are_drawn_out_along_the_forms(upright):
     middle = change[..., 40:56, 20:76] if not upright else change[..., 20:76, 40:56]
     down, across = (middle.diff(dim=d).abs().mean() for d in (2, 3))
     assert (down < 0.7 * across) if upright else (across < 0.7 * down)
+
+
+@pytest.mark.parametrize("side", [128, 512])
+def test_shallow_forms_are_followed_at_any_size(side):
+    y, x = torch.meshgrid(torch.linspace(0, 1, side), torch.linspace(0, 1, side), indexing="ij")
+    tilted = math.radians(60)  # stripes that stand at 60°
+    wave = 0.5 + 0.1 * torch.sin(6 * math.tau * (x * math.sin(tilted) - y * math.cos(tilted)))
+    flow = touches._flow(wave.expand(1, 3, side, side), 5 * side / 512)[
+        0, :, side // 4 : -side // 4, side // 4 : -side // 4
+    ]
+    along = (flow[0] * math.cos(tilted) + flow[1] * math.sin(tilted)).abs()
+    assert float(along.mean()) > 0.95
 
 
 def test_a_seed_repeats_its_touches():

@@ -16,6 +16,8 @@ from danqing.arts import Flag, Tools
 from danqing.errors import BadRequest, InvalidMedia
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from danqing.arts.brushwork import Brush
@@ -45,6 +47,7 @@ REGION_COLOURS = {
 }
 
 
+LONG_SIDE = 1024  # px, at most, of what is read and dressed
 TAKEN = "; taken for "  # in the note of a work, before what its shapes were taken for
 INKED = 0.35  # how dark a line drawing's strokes lie upon its colours
 
@@ -142,6 +145,7 @@ def taken_for(work: Artwork) -> list[str]:
 def _read(source: Picture, scene: Scene, plain: bool, brush: Brush) -> _Reading:
     """What the drawing is, its short side at about 256 px."""
     import torch
+    from torch.nn.functional import interpolate
 
     from danqing.arts.brushwork import SHORT_SIDE
     from danqing.compute.seed import generator
@@ -153,19 +157,24 @@ def _read(source: Picture, scene: Scene, plain: bool, brush: Brush) -> _Reading:
     if source.alpha is not None:  # what is transparent is paper
         clear = torch.from_numpy(source.alpha)
         x = x * clear + (1 - clear)
-    factor = SHORT_SIDE / min(x.shape[2:])
+    factor = min(SHORT_SIDE / min(x.shape[2:]), LONG_SIDE / max(x.shape[2:]))
     size = (round(x.shape[2] * factor), round(x.shape[3] * factor))
     chance = generator(brush.seed, stream=1)
-    regions = _regions(x)
+    plainly = interpolate(x, size, mode="nearest")  # no colour in it that was not in the drawing
+    regions = _regions(plainly)
     if regions is not None:
-        largest = resize(regions, size)[0].argmax(0).numpy()
         named = [
             scenery.Named(name, part)
             for number, name in enumerate(REGION_COLOURS)
-            for part in shapes.parts(largest == number)
+            for part in ([shapes.Shape(regions == number)] if name == "sky" else shapes.parts(regions == number))
+            if part.mask.any()
         ]
-        return _Reading(brush.toned(scenery.wash(scenery.ordered(named), scene, chance)), None, "a map of regions")
+        if named:
+            washed = scenery.wash(scenery.ordered(named), scene, chance)
+            return _Reading(brush.toned(washed), None, "a map of regions")
     small = resize(x, size).clamp(0, 1)
+    # What is enlarged keeps its hard borders: softened ones would ring, and rings be shapes.
+    hard = plainly if factor > 1 else small
     blank = (small.amin(1) > 0.92).float().mean()
     ink = small[:, :, (small.amin(1) < 0.6)[0]]
     grey = float((ink.amax(1) - ink.amin(1)).mean()) if ink.numel() else 1.0
@@ -179,11 +188,11 @@ def _read(source: Picture, scene: Scene, plain: bool, brush: Brush) -> _Reading:
             colours, _ = scenery.compose(scene, *size, chance)
             wash = layouts.grid(colours, 6)
         return _Reading(brush.toned(wash * (1 - INKED * strokes)), strokes, "a line drawing", _told(named))
-    drawing = None if plain else shapes.of_colours(small)
+    drawing = None if plain else shapes.of_colours(hard)
     if drawing is None or len(drawing.shapes) < 2:
         return _Reading(small, layouts.lines(small), "a layout of colours")
     named = scenery.named(drawing.shapes, scene)
-    lines = torch.cat([small[0], torch.from_numpy(drawing.strokes)[None].float()])
+    lines = torch.cat([hard[0], torch.from_numpy(drawing.strokes)[None].float()])
     return _Reading(scenery.wash(named, scene, chance, lines), None, "shapes of colour", _told(named))
 
 
@@ -192,8 +201,8 @@ def _told(named: list[Named]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one.name for one in sorted(named, key=lambda one: -one.shape.share)))
 
 
-def _regions(x: Tensor) -> Tensor | None:
-    """Shares of each region (1, R, H, W) where all but a few pixels have the colour of one, else None."""
+def _regions(x: Tensor) -> NDArray[np.int64] | None:
+    """The number of each pixel's region (H, W) where all but a few pixels have the colour of one, else None."""
     import torch
 
     colours = torch.tensor(list(REGION_COLOURS.values())).float() / 255
@@ -201,4 +210,5 @@ def _regions(x: Tensor) -> Tensor | None:
     near, which = apart.min(1)
     if float((near < 3 / 255).float().mean()) < 0.97 or int(which.min()) == int(which.max()):
         return None
-    return torch.nn.functional.one_hot(which, len(colours)).permute(0, 3, 1, 2).float()
+    numbers: NDArray[np.int64] = which[0].numpy()
+    return numbers

@@ -27,13 +27,14 @@ FLATTEST = 0.55  # share of a drawing's pixels that are flat
 COLOURS = 28  # more than these, and it is a picture, not a drawing of shapes
 EXPLAINED = 0.94  # share of the flat pixels that have one of them
 ALIKE = 0.045  # OKLab distance below which two colours are one
-REACH = 4  # px on either side of a border that are half covered
+REACH = 7  # px on either side of a border that are half covered
 STROKE, FAINT = 0.13, 0.07  # OKLab distance of a line from what a border explains, at its darkest and at its ends
 SMALLEST, SHORTEST = 12, 7  # px of a shape, of a line
 GAP = 5  # px over which a line that almost closes is closed
 LONG, NEAR = 0.5, 0.12  # shares of the width: a skyline's length, and how far it may end from the sides
 BRIGHT, BETWEEN = 0.85, 0.2  # lightness of paper half covered; share that each of two areas has around it
 SLIVER = 4  # px: what is thinner than twice this at an edge
+FRAME = 0.2  # share of its box that a frame has at most
 LEAST = 0.0012  # share of the picture that an enclosed shape has
 
 Mask = NDArray[np.bool_]
@@ -80,8 +81,9 @@ class Shape:
 
     @cached_property
     def fill(self) -> float:
-        """Share of its box that it covers: 1 a rectangle, 0.79 an ellipse, 0.5 a triangle."""
-        return float(self.share / (self.wide * self.tall))
+        """Share of its box that it covers, holes as well: 1 a rectangle, 0.79 an ellipse, 0.5 a triangle."""
+        part = self.mask[self._rows(0), self._columns(0)]
+        return float(ndimage.binary_fill_holes(part).mean())  # windows do not make a house less of a block
 
     @cached_property
     def peaked(self) -> float:
@@ -106,8 +108,18 @@ class Shape:
 
     def near(self, other: Mask, reach: int = 3) -> float:
         """Share of its border that lies within `reach` px of the other area."""
-        ring = grown(self.mask, reach) & ~self.mask
-        return float((ring & other).sum() / max(1, ring.sum()))
+        part = self._rows(reach), self._columns(reach)
+        own = self.mask[part]
+        ring = grown(own, reach) & ~own
+        return float((ring & other[part]).sum() / max(1, ring.sum()))
+
+    def _rows(self, more: int) -> slice:
+        found = np.flatnonzero(self.mask.any(1))
+        return slice(max(0, int(found[0]) - more), int(found[-1]) + 1 + more)
+
+    def _columns(self, more: int) -> slice:
+        found = np.flatnonzero(self.mask.any(0))
+        return slice(max(0, int(found[0]) - more), int(found[-1]) + 1 + more)
 
 
 @dataclass(frozen=True)
@@ -151,8 +163,10 @@ def of_colours(picture: Tensor) -> Drawing | None:
     areas = []
     for group in _gradients(nearest, flat, lab, len(centres)):
         area = np.isin(first, group)
-        thin = _slivers(area, paper=bool(centres[group[0], 0] > PAPER))
+        thin = _slivers(area, first, paper=bool(centres[group[0], 0] > PAPER))
         areas += [(part.mask, len(group) > 1) for part in parts(area & ~thin)]
+    if not areas:
+        return None
     strokes = _strokes(apart, first, lab[..., 0])
     shapes = []
     for mask, shaded in areas:
@@ -168,10 +182,22 @@ def of_lines(strokes: Tensor) -> tuple[Shape, ...]:
     strokes (1, 1, H, W) in [0, 1]: 1 is a line. The shapes part the picture: a line's pixels go to the nearest.
     """
     drawn = _reaching(strokes[0, 0].numpy() > 0.35)
+    numbers, count = ndimage.label(~drawn)
+    rim = np.ones_like(drawn)
+    rim[1:-1, 1:-1] = False
+    numbers[np.isin(numbers, np.unique(numbers[rim]))] = 0  # what is closed is closed; gaps are looked for elsewhere
     closed = ndimage.binary_closing(np.pad(drawn, GAP), iterations=GAP)[GAP:-GAP, GAP:-GAP]
-    numbers, count = ndimage.label(~(closed | drawn))
-    sizes = np.bincount(numbers.ravel(), minlength=count + 1)
-    numbers[(sizes < LEAST * numbers.size)[numbers]] = 0
+    free = ~drawn & (numbers == 0)
+    outer, _ = ndimage.label(free & ~closed)
+    if outer.any():
+        rows, columns = ndimage.distance_transform_edt(outer == 0, return_distances=False, return_indices=True)
+        numbers[free] = count + outer[rows, columns][free]
+    sizes = np.bincount(numbers.ravel())
+    small = sizes < LEAST * numbers.size
+    for number, place in enumerate(ndimage.find_objects(numbers), 1):  # a frame around the sheet is nothing drawn
+        span = np.prod([s.stop - s.start for s in place]) if place else 0
+        small[number] |= span > 0.25 * numbers.size and sizes[number] < FRAME * span
+    numbers[small[numbers]] = 0
     if not numbers.any():
         return ()
     rows, columns = ndimage.distance_transform_edt(numbers == 0, return_distances=False, return_indices=True)
@@ -241,17 +267,27 @@ def _gradients(nearest: NDArray[np.int64], flat: Mask, lab: NDArray[np.float32],
     return [np.flatnonzero(groups == k).tolist() for k in range(number)]
 
 
-def _slivers(area: Mask, paper: bool) -> Mask:
-    """What is thin at the picture's edges, and of paper what is thin anywhere: there a brush did not quite reach."""
+def _slivers(area: Mask, nearest: NDArray[np.int64], paper: bool) -> Mask:
+    """What a brush did not quite reach: strips along the picture's edges, and of paper level ones between two areas."""
     numbers, _ = ndimage.label(area & ~ndimage.binary_opening(area, iterations=SLIVER))
-    rim = np.ones_like(area)
-    rim[2:-2, 2:-2] = False
-    found = set(np.unique(numbers[rim & area]).tolist())
-    if paper:
-        spans = ndimage.find_objects(numbers)
-        found |= {k + 1 for k, span in enumerate(spans) if max(s.stop - s.start for s in span) >= 3 * 2 * SLIVER}
-    thin: Mask = np.isin(numbers, sorted(found - {0}))
+    height, width = area.shape
+    thin = np.zeros_like(area)
+    for number, (rows, columns) in enumerate(ndimage.find_objects(numbers), 1):
+        tall, wide = rows.stop - rows.start, columns.stop - columns.start
+        level, upright = tall <= 2 * SLIVER, wide <= 2 * SLIVER
+        at_rim = (level and (rows.start == 0 or rows.stop == height)) or (
+            upright and (columns.start == 0 or columns.stop == width)
+        )
+        strip = numbers == number
+        if at_rim or (paper and wide >= max(6 * SLIVER, 3 * tall) and _between(strip, nearest)):
+            thin |= strip
     return thin
+
+
+def _between(line: Mask, nearest: NDArray[np.int64]) -> bool:
+    """Whether it lies between two areas rather than upon one."""
+    around = np.sort(np.bincount(nearest[grown(line, 2) & ~line]))
+    return len(around) > 1 and bool(around[-2] > BETWEEN * around.sum())
 
 
 def _strokes(apart: NDArray[np.float32], nearest: NDArray[np.int64], light: NDArray[np.float32]) -> Mask:
@@ -260,14 +296,12 @@ def _strokes(apart: NDArray[np.float32], nearest: NDArray[np.int64], light: NDAr
     apart: how far each pixel is from what areas explain; nearest: which area it belongs to; light: of OKLab.
     """
     odd = apart > FAINT
-    odd[:REACH], odd[-REACH:], odd[:, :REACH], odd[:, -REACH:] = False, False, False, False
+    odd[:SLIVER], odd[-SLIVER:], odd[:, :SLIVER], odd[:, -SLIVER:] = False, False, False, False
     numbers, count = ndimage.label(odd, np.ones((3, 3)))
     for number in range(1, count + 1):
         line = numbers == number
-        around = np.sort(np.bincount(nearest[grown(line, 2)]))
-        between = len(around) > 1 and around[-2] > BETWEEN * around.sum()
         faint = line.sum() < SHORTEST or apart[line].max() < STROKE
-        if faint or (between and light[line].mean() > BRIGHT):
+        if faint or (light[line].mean() > BRIGHT and _between(line, nearest)):
             odd &= ~line
     return odd
 

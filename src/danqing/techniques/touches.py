@@ -2,7 +2,7 @@
 
 Broken colour is what impressionists and divisionists share: a green meadow is yellow and blue dabs that the eye mixes
 again. Here the picture is divided into cells around scattered points (Haeberli 1990, "Paint by Numbers"); each cell has
-the colour of its point, moved at random in OKLab so that the mean stays; then the cells are drawn out along the forms,
+the colour of its point, moved at random in OKLab about what it was; then the cells are drawn out along the forms,
 the direction in which brightness changes least (after line integral convolution, Cabral & Leedom 1993), as a hand
 follows what it paints.
 """
@@ -20,6 +20,7 @@ from torch import Tensor
 from danqing.encode.image import from_oklab, luminance, to_oklab
 
 STEPS = 5  # places on either side over which a touch is drawn out
+LEVEL = 0.02  # squared steepness, in brightness a picture's side, below which there is no form to follow
 COARSE = 4  # px of a side that share a direction
 SMOOTH = 6.0  # touches: over which the direction of forms is averaged
 MOVED = (0.9, 1.4, 2.0)  # how far L, a and b are moved, in units of strength: most between warm and cool
@@ -56,7 +57,7 @@ def _cells(height: int, width: int, size: float, generator: torch.Generator) -> 
 def _flow(picture: Tensor, size: float) -> Tensor:
     """Along the forms: unit vectors (1, 2, H, W), right and down; level where nothing changes."""
     grey = luminance(picture)
-    gy, gx = torch.gradient(grey[0, 0])
+    gy, gx = (g * min(grey.shape[2:]) for g in torch.gradient(grey[0, 0]))  # as steep at any size
     double = torch.stack([gx * gx - gy * gy, 2 * gx * gy])[None]  # the gradient's angle, doubled: opposite sides agree
     height, width = grey.shape[2:]
     small = F.adaptive_avg_pool2d(double, (max(1, height // COARSE), max(1, width // COARSE)))
@@ -64,7 +65,7 @@ def _flow(picture: Tensor, size: float) -> Tensor:
     for _ in range(2):
         small = F.avg_pool2d(F.pad(small, (side // 2,) * 4, mode="replicate"), side, 1)
     double = F.interpolate(small, (height, width), mode="bilinear", align_corners=False)
-    double[:, 0] -= 1e-4  # where there is no form, touches lie level
+    double[:, 0] -= LEVEL  # where there is no form, touches lie level
     angle = 0.5 * torch.atan2(double[:, 1], double[:, 0]) + math.pi / 2
     return torch.stack([torch.cos(angle), torch.sin(angle)], 1)
 

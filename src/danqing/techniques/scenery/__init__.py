@@ -45,7 +45,9 @@ def wash(shapes: Sequence[Named], scene: Scene, generator: torch.Generator, stro
     """
     height, width = shapes[0].shape.mask.shape
     stage = Stage(scene, Canvas(height, width, generator))
-    dress(stage, shapes)
+    horizon = dress(stage, shapes)
+    if scene.weather:
+        views.weather(stage, horizon)
     if strokes is not None:
         stage.canvas.lay(strokes[3], strokes[:3])
     views.tint(stage)

@@ -19,6 +19,7 @@ from danqing.techniques.scenery import sky, trees
 from danqing.techniques.scenery.guess import Named
 from danqing.techniques.scenery.stage import BARK, GRASS, LABEL, ROCK, SAND, SNOW, Stage
 
+TINY = 0.0025  # share of the picture below which a shape has no surface
 CLUMPS = 90  # of leaves, that one shape has at most
 BY_WORDS = 0.6  # how far words of light and season move colours that were drawn
 BACKS = frozenset({"sky", "mountain", "ground", "snow", "sand", "water"})
@@ -26,13 +27,13 @@ TALL = 2.6  # times as wide as high: from there on trees are a row, without trun
 USUAL: dict[str, Rgb] = {
     **{"cloud": (0.96, 0.96, 0.95), "mountain": (0.42, 0.46, 0.50), "water": (0.24, 0.40, 0.50), "snow": SNOW},
     **{"sand": SAND, "building": (0.80, 0.66, 0.54), "boat": (0.34, 0.23, 0.18), "flower": (0.86, 0.38, 0.46)},
-    **{"rock": ROCK, "object": (0.70, 0.40, 0.24), "cloth": (0.72, 0.66, 0.56), "trunk": BARK},
+    **{"rock": ROCK, "trunk": BARK},
     **{"roof": (0.62, 0.34, 0.26), "sail": (0.94, 0.89, 0.79)},
 }
 
 
-def dress(stage: Stage, named: Sequence[Named]) -> None:
-    """Draw the shapes upon each other, the first ones first. They part the canvas."""
+def dress(stage: Stage, named: Sequence[Named]) -> float:
+    """Draw the shapes upon each other, the first ones first. They part the canvas. Returns where the horizon lies."""
     skies = [one for one in named if one.name == "sky"]
     seen = skies[0].shape.mask.mean(1) > 0.2 if skies else np.zeros(1, bool)
     horizon = (int(np.flatnonzero(seen)[-1]) + 1) / stage.canvas.height if seen.any() else 0.5
@@ -44,7 +45,14 @@ def dress(stage: Stage, named: Sequence[Named]) -> None:
             _light(stage, one)
         else:
             draw: Callable[[Stage, Named], None] = _HANDS.get(one.name, _object)
-            draw(stage, one)
+            (draw if one.shape.share > TINY or one.name in BACKS | {"flower"} else _speck)(stage, one)
+    return horizon
+
+
+def _speck(stage: Stage, one: Named) -> None:
+    """What is too small to have a surface, and may be there in hundreds."""
+    if one.colour is not None:
+        _lay(stage, one, _soft(stage, one), _colour(stage, one) * stage.canvas.uniform(0.93, 1.07))
 
 
 def _fill(stage: Stage, named: Sequence[Named]) -> None:
@@ -56,6 +64,10 @@ def _fill(stage: Stage, named: Sequence[Named]) -> None:
             known |= one.shape.mask
             colour = stage.horizon_colour if one.name == "sky" and one.colour is None else _colour(stage, one)
             canvas.lay(torch.from_numpy(one.shape.mask).float(), colour, LABEL[one.name])
+    if not known.any():  # then each stands before the others
+        for one in named:
+            known |= one.shape.mask
+            canvas.lay(torch.from_numpy(one.shape.mask).float(), _colour(stage, one), _label(one))
     if known.any():
         rows, columns = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
         y, x = torch.from_numpy(rows), torch.from_numpy(columns)
@@ -66,7 +78,11 @@ def _lay(stage: Stage, one: Named, mask: Tensor, colour: Tensor) -> None:
     """Lay what was made of a shape where it is, its own shades upon it."""
     if one.shape.shades is not None:
         colour = (colour[:, None, None] if colour.ndim == 1 else colour) * one.shape.shades
-    stage.canvas.lay(mask, colour, LABEL["tree" if one.name == "trunk" else one.name])
+    stage.canvas.lay(mask, colour, _label(one))
+
+
+def _label(one: Named) -> int:
+    return LABEL["tree" if one.name == "trunk" else one.name]
 
 
 def _colour(stage: Stage, one: Named, depth: float = 0.15) -> Tensor:
@@ -80,7 +96,7 @@ def _colour(stage: Stage, one: Named, depth: float = 0.15) -> Tensor:
     colour = one.colour
     if one.name == "tree" and stage.scene.season:
         colour = torch.lerp(colour, trees.leaf(stage), 0.5)
-    if stage.scene.time:
+    if stage.scene.time or stage.time == "night":
         colour = torch.lerp(colour, stage.lit(colour, 0.0), BY_WORDS)
     return colour
 
@@ -135,10 +151,14 @@ def _sky(stage: Stage, one: Named, horizon: float, drawn: Collection[str]) -> No
     if "cloud" not in drawn and light > 0.4:  # thin ones, that change no colour much
         wisps = torch.sigmoid((canvas.noise(5, 1.6, 6) - 0.7) * 3) * (0.3 + 0.7 * down)
         colour = torch.lerp(colour, torch.lerp(base, torch.ones(3), 0.6)[:, None, None], (0.36 * wisps)[None])
+    _lay(stage, one, mask, colour)
+    if "light" not in drawn and stage.has("moon", "sun"):
+        sky.disc(stage, horizon)
+    if "cloud" not in drawn and (stage.has("clouds") or stage.weather in ("cloudy", "storm", "rain")):
+        sky.clouds(stage, horizon)
     if stage.has("stars"):
         stars = (torch.rand(canvas.height, canvas.width, generator=canvas.generator) > 0.9988).float()
-        colour = torch.lerp(colour, torch.tensor((0.97, 0.96, 0.86))[:, None, None], 0.8 * stars[None])
-    _lay(stage, one, mask, colour)
+        canvas.lay(0.8 * stars * mask, torch.tensor((0.97, 0.96, 0.86)))
 
 
 def _light(stage: Stage, one: Named) -> None:
@@ -226,7 +246,7 @@ def _ground(stage: Stage, one: Named) -> None:
 
 
 def _water(stage: Stage, one: Named) -> None:
-    """A mirror of what stands above its border, broken by ripples, over its own colour."""
+    """A mirror of what lies behind its upper border, broken by ripples, over its own colour."""
     canvas = stage.canvas
     height, width = canvas.height, canvas.width
     own, top = _colour(stage, one), _top(stage, one)
@@ -367,7 +387,7 @@ def _flower(stage: Stage, one: Named) -> None:
     left, top, right, bottom = _box(stage, one)
     x, y, radius = (left + right) / 2, (top + bottom) / 2, (right - left + bottom - top) / 4
     colour = _colour(stage, one, 0.0)
-    if radius < 0.008:
+    if radius < 0.013:
         canvas.lay(canvas.ellipse(x, y, 1.15 * radius, radius, 0.4), colour * canvas.uniform(0.9, 1.1), LABEL["flower"])
         return
     turn = canvas.uniform(0, math.tau)

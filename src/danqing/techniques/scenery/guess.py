@@ -21,7 +21,9 @@ from danqing.techniques.scenery.stage import WATERS
 
 BLANK = 0.2  # share of a picture that blank paper has at least
 ROUND = (0.68, 1.5)  # aspects of a disc
-SMALL, TINY = 0.03, 0.006  # shares of the picture: the sun at most, a flower at most
+SMALL, LARGE, TINY = 0.03, 0.08, 0.006  # shares of the picture: the sun at most, a full moon's disc, a flower at most
+LUMINOUS = frozenset({"yellow", "orange", "red", "white", "sand", ""})  # what sun and moon are
+LIGHTS, DARK = 2, 0.45  # more of them than this, and they are none; OKLab lightness of a night sky at most
 FLAT, PEAKS = 0.09, 0.055  # deviation of a land's upper line at most, of a mountain range's at least
 JOINT = 0.06  # share of the height over which one thing still stands on another
 OPEN = 0.68  # where the horizon lies under an empty sky
@@ -81,9 +83,11 @@ class _View:
     def __init__(self, shapes: list[Shape], scene: Scene) -> None:
         self.scene = scene
         self.named: list[Named] = []
+        self._boats: list[Shape] | None = None  # what may be one, once land and water are named
         self.sky: Mask = np.zeros_like(shapes[0].mask)
-        self.horizon = 0.0
+        self.horizon = self.skyline = 0.0  # where land begins; where the sky itself ends
         rest = self._above(shapes)
+        self.skyline = self.horizon
         floors = [shape for shape in rest if self._spread(shape)]
         if floors:
             self.horizon = min(float(np.median(shape.line)) for shape in floors)
@@ -92,6 +96,14 @@ class _View:
         later = [shape for shape in rest if not any(shape is floor for floor in floors)]
         for shape in later:
             self._add(self._like(shape) or self._thing(shape, later), shape)
+        self._many_lights()
+
+    def _many_lights(self) -> None:
+        """There is one sun. Many bright discs are flowers by day; by night they are stars and lamps."""
+        lights = [one for one in self.named if one.name == "light"]
+        skies = [one for one in self.named if one.name == "sky"]
+        if len(lights) > LIGHTS and skies and _light(skies[0].colour) > DARK:
+            self.named = [Named("flower", one.shape) if one.name == "light" else one for one in self.named]
 
     def _like(self, shape: Shape) -> str:
         """What a larger shape of the same colour is, where this may be a part of it that something cut off."""
@@ -134,7 +146,7 @@ class _View:
             return shapes
         first = max(wide, key=lambda s: s.edges["top"])
         seen = [s for s in shapes if s.box[1] < 0.6 and _alike(s.colour, first.colour)]  # between branches, too
-        skies = [first, *(s for s in seen if s is not first)]
+        skies = wide if first.colour is None else [first, *(s for s in seen if s is not first)]
         rest = [s for s in shapes if not any(s is sky for sky in skies)]
         height = first.mask.shape[0]
         for shape in skies:
@@ -157,7 +169,11 @@ class _View:
         """What kind of land or water."""
         colour, scene = shape.colour, self.scene
         seen = hue(colour)
-        if seen in ("", "grey", "purple", "blue") and float(shape.line.std()) > PEAKS and shape.box[1] < 0.6:
+        if (
+            seen in ("", "grey", "purple", "blue")
+            and float(shape.line.std()) > PEAKS
+            and shape.box[1] < self.skyline - 0.05
+        ):
             return "mountain"
         if seen == "":
             cold = scene.season == "winter" or scene.weather == "snow" or "snowfield" in scene.places
@@ -182,7 +198,8 @@ class _View:
         disc = ROUND[0] < shape.aspect < ROUND[1] and shape.fill > 0.68
         above, beside = bottom < self.horizon + 0.04, shape.near(self.sky)
         rising = disc or (shape.aspect < 2.4 and shape.fill > 0.65 and bottom > self.horizon - 0.04)
-        if above and beside > 0.2 and rising and shape.share < SMALL and seen in ("yellow", "orange", "red"):
+        bright = shape.share < SMALL and seen in ("yellow", "orange", "red") and not _stemmed(shape, others)
+        if above and beside > 0.2 and rising and bright:
             return "light"  # though a mountain may hide part of it
         aloft = beside > 0.8 and above
         if aloft:
@@ -196,7 +213,7 @@ class _View:
         trunk = shape.aspect < 0.5 and shape.share < SMALL
         if trunk and seen in ("brown", "black", "grey", "") and _crowned(shape, others):
             return "trunk"
-        if shape.aspect < 0.35 and shape.tall > 0.3 and seen in ("brown", "black", "grey"):
+        if shape.aspect < 0.35 and shape.tall > 0.3 and shape.wide < 0.08 and seen in ("brown", "black", "grey"):
             return "trunk"
         if top < self.horizon - 0.06:
             return self._upright(shape, seen, others)
@@ -205,7 +222,8 @@ class _View:
     def _aloft(self, shape: Shape, seen: str, disc: bool, others: list[Shape]) -> str:
         if seen == "green" or (shape.share > 0.004 and _stemmed(shape, others)):
             return "tree"
-        if disc and shape.share < SMALL and seen in ("yellow", "orange", "red", "white", "sand", ""):
+        exact = 0.9 < shape.aspect < 1.1 and shape.fill > 0.72
+        if disc and shape.share < (LARGE if exact else SMALL) and seen in LUMINOUS:
             return "light"
         if shape.peaked > 2 and shape.wide > 0.2 and shape.aspect < 4:
             return "mountain"
@@ -216,14 +234,21 @@ class _View:
 
     def _upright(self, shape: Shape, seen: str, others: list[Shape]) -> str:
         """What stands before the sky."""
+        top = shape.box[1]
+        if shape.fill < 0.3 or (shape.near(self.sky) < 0.02 and shape.share < 1.5 * TINY):
+            return "object"  # a rainbow's band, a button
         if self._aboard(shape, others) and seen in ("white", "sand", "red", "orange", "yellow", ""):
             return "sail"
         ends = shape.edges["left"] > 0.02 or shape.edges["right"] > 0.02
+        if seen == "blue" and ends and shape.wide > 0.3 and top > self.skyline - 0.05:
+            return "water"
         if seen != "green" and shape.wide > 0.22 and (shape.peaked > 1.7 or (ends and shape.wide > 0.4)):
-            return "mountain" if seen not in ("red", "yellow") else "ground"
+            if seen in ("red", "yellow"):
+                return "ground" if shape.edges["bottom"] > 0.1 else "object"
+            return "sand" if seen == "sand" else "mountain"
         if seen == "green":
             hills = shape.wide > 0.4 and shape.peaked > 1.7 and shape.fill < 0.75
-            return "mountain" if hills else "ground" if shape.edges["bottom"] > 0.3 and shape.wide > 0.4 else "tree"
+            return "mountain" if hills else "ground" if shape.edges["bottom"] > 0.1 and shape.wide > 0.2 else "tree"
         if _stemmed(shape, others):
             return "tree"
         rounded = 0.6 < shape.fill < 0.86 and shape.peaked < 1.5 and shape.aspect < 2.5
@@ -240,6 +265,8 @@ class _View:
                 return "ground" if shape.aspect > 1.6 else "tree"
             if seen == "white" and shape.peaked > 1.6:
                 return "sail"
+            if seen in ("white", "yellow", "sand") or (seen == "grey" and _light(shape.colour) > 0.75):
+                return "object"  # light upon the water
             if seen == "grey":
                 return "rock"
             return "boat" if shape.aspect > 1.2 and shape.wide < 0.5 else "object"
@@ -272,9 +299,10 @@ class _View:
 
     def _aboard(self, shape: Shape, others: list[Shape]) -> bool:
         """Whether it is right above something on the water that may be a boat."""
-        water = self._masks("water")
-        boats = [s for s in others if s.aspect > 1.5 and s.wide < 0.5 and s.near(water) > 0.4]
-        return any(_upon(shape, boat) for boat in boats)
+        if self._boats is None:
+            water = self._masks("water")
+            self._boats = [s for s in others if s.aspect > 1.5 and s.wide < 0.5 and s.near(water) > 0.4]
+        return any(_upon(shape, boat) for boat in self._boats)
 
 
 def _upon(upper: Shape, lower: Shape) -> bool:

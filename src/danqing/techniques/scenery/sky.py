@@ -19,17 +19,17 @@ def paint(stage: Stage, horizon: float, drawn: Collection[str] = ()) -> None:
     asked = stage.has("moon", "sun")
     low = stage.time in ("dusk", "dawn") and stage.weather == "clear" and not drawn
     if "light" not in drawn and (asked or (low and canvas.chance(0.8))):
-        _disc(stage, horizon)
+        disc(stage, horizon)
     if stage.has("stars") or (stage.time == "night" and stage.weather == "clear"):
         stars = (torch.rand(canvas.height, canvas.width, generator=canvas.generator) > 0.9988).float()
         stars = F.max_pool2d(F.pad(stars[None, None], (0, 1, 0, 1)), 2, 1)[0, 0] * (canvas.y < horizon)
         canvas.lay(0.8 * stars, torch.tensor((0.97, 0.96, 0.86)))
     likely = 0.6 if stage.weather == "clear" and stage.time != "night" else 0.2
     if "cloud" not in drawn and (stage.weather in ("cloudy", "storm", "rain") or stage.may("clouds", likely)):
-        _clouds(stage, horizon)
+        clouds(stage, horizon)
 
 
-def _disc(stage: Stage, horizon: float) -> None:
+def disc(stage: Stage, horizon: float) -> None:
     """The sun or the moon with its glow."""
     canvas = stage.canvas
     low = stage.time in ("dusk", "dawn") and not stage.has("moon")
@@ -44,7 +44,8 @@ def _disc(stage: Stage, horizon: float) -> None:
     canvas.lay(torch.sigmoid((radius - distance) * 240), colour, LABEL["light"])
 
 
-def _clouds(stage: Stage, horizon: float) -> None:
+def clouds(stage: Stage, horizon: float) -> None:
+    """Clouds, as many as the weather has."""
     canvas = stage.canvas
     heavy = stage.weather in ("storm", "rain")
     cover = {"storm": -0.6, "rain": -0.5, "cloudy": -0.15}.get(stage.weather, 0.2 if stage.has("clouds") else 0.7)

@@ -38,12 +38,18 @@ def landscape(stage: Stage) -> None:
         _settlement(stage, horizon)
     else:
         _open_land(stage, horizon)
+    if stage.may("birds", 0.12) and stage.time != "night":
+        sky.birds(stage, horizon)
+    weather(stage, horizon, canvas.chance(0.7))
+
+
+def weather(stage: Stage, horizon: float, falling: bool = True) -> None:
+    """What lies between the view and the one who looks: fog, rain, and snow where it is falling."""
+    canvas = stage.canvas
     if stage.weather == "fog":  # banks of it lie where land and sky meet
         bank = torch.exp(-((canvas.y - horizon) / 0.2).square()) * torch.sigmoid(canvas.noise(4, 1.5, 4) + 1)
         canvas.lay(0.6 * bank, stage.far)
-    if stage.may("birds", 0.12) and stage.time != "night":
-        sky.birds(stage, horizon)
-    if stage.weather == "snow" and canvas.chance(0.7):
+    if stage.weather == "snow" and falling:
         sky.snowfall(stage)
     if stage.weather in ("rain", "storm") and (stage.weather == "rain" or canvas.chance(0.4)):
         sky.rainfall(stage)

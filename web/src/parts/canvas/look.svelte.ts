@@ -36,16 +36,11 @@ export class Look {
     this.again = true; // whoever looks now looks once more when it is done
     if (this.busy) return;
     this.busy = true;
-    try {
-      while (this.again && !this.stopped) {
-        this.again = false;
-        await this.once();
-      }
-    } catch (problem) {
-      fault(problem);
-    } finally {
-      this.busy = false;
+    while (this.again && !this.stopped) {
+      this.again = false;
+      await this.once().catch(fault);
     }
+    this.busy = false;
   }
 
   private async once(): Promise<void> {
@@ -61,6 +56,7 @@ export class Look {
   }
 
   private show(seen: Blob | null, shapes: Both[] = []): void {
+    if (this.stopped) seen = null; // the room was left meanwhile
     this.shapes = shapes;
     if (this.picture) URL.revokeObjectURL(this.picture);
     this.picture = seen ? URL.createObjectURL(seen) : "";
