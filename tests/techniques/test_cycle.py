@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from danqing.encode.image import luminance
 from danqing.errors import BadRequest
 from danqing.techniques import cycle
 
@@ -171,3 +172,26 @@ def test_a_small_change_is_pulled_back_less_than_a_large_one():
     change = torch.tensor([0.01, 0.4, 2.0], requires_grad=True)
     cycle.returned(change, torch.zeros(3)).backward()
     assert torch.allclose(change.grad * 3, torch.tensor([0.02, 0.8, 1.0]))
+
+
+def test_a_tinted_change_is_sharp_in_light_and_broad_in_colour():
+    change = torch.zeros(1, 3, 40, 40)
+    change[:, :, :, 20:] = torch.tensor([0.8, -0.2, 0.3])[None, :, None, None]
+    made = cycle.tinted(change, 4.0)
+    grey, colour = luminance(made), made - luminance(made)
+    assert torch.allclose(grey, luminance(change), atol=1e-5)
+    assert colour.diff(dim=3).abs().amax() < 0.2 * (change - luminance(change)).diff(dim=3).abs().amax()
+    low = cycle.tinted(change.bfloat16().contiguous(memory_format=torch.channels_last), 4.0)
+    assert low.dtype == torch.bfloat16
+    assert torch.allclose(low.float(), made, atol=0.02)
+
+
+def test_what_leaves_the_range_turns_pale_and_keeps_its_hue():
+    sky = torch.tensor([0.2, 0.7, 1.4])[None, :, None, None].expand(1, 3, 4, 4)
+    made = cycle.within(sky)
+    assert made.abs().max() <= 1 + 1e-6
+    before, after = ((x - luminance(x))[0, :, 0, 0] for x in (sky, made))
+    assert torch.allclose(before / before.norm(), after / after.norm(), atol=1e-4)
+    inside = torch.rand(1, 3, 4, 4) - 0.5
+    assert torch.allclose(cycle.within(inside), inside, atol=1e-6)
+    assert cycle.within(torch.full((1, 3, 2, 2), 3.0)).max() <= 1

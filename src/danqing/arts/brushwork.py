@@ -83,7 +83,7 @@ class Brush:
         coloured, lit = (INK, INK) if name in INKS else (PIGMENTS if name in WOODCUTS else PALETTE, LIGHT)
         moved, light = (match_colors(layout, self.exemplar(), amount=amount) for amount in (coloured, lit))
         moved = keep_colors(light, moved)  # night stays night in a style of light pictures
-        if name not in INKS | WOODCUTS:  # and snow stays white in one of green pictures
+        if name not in INKS:  # and snow stays white in one of green pictures
             chroma = torch.linalg.vector_norm(to_oklab(layout)[:, 1:], dim=1, keepdim=True)
             moved = torch.lerp(layout, moved, (chroma / NEUTRAL).clamp(NEUTRAL_MOVES, 1))
         return moved if told is None else torch.lerp(moved, layout, told[None, None])

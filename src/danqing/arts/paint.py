@@ -202,7 +202,8 @@ def _layout(request: Paint, scene: Scene, free: bool, brush: Any, ratio: float) 
         return layouts.soft(resize(liked, (height, width)), 4), None
     colours, labels = scenery.compose(scene, height, width, composing(request, brush.seed))
     named = torch.zeros(height, width)
-    for region in scene.colours:
+    blooming = {"tree"} if "blossom" in scene.things else set()  # pink is what was asked for, without being said
+    for region in {*scene.colours} | blooming:
         if region in scenery.REGIONS:
             named[labels == scenery.REGIONS.index(region)] = 1
     # Grown before its border is softened: flowers and boats are a few pixels wide.
