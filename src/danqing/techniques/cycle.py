@@ -218,7 +218,7 @@ def within(pictures: Tensor) -> Tensor:
     grey = luminance(pictures).clamp(-1, 1)
     colour = pictures - grey
     room = torch.where(colour > 0, 1 - grey, 1 + grey) / colour.abs().clamp_min(1e-6)
-    return grey + colour * room.amin(1, keepdim=True).clamp_max(1)
+    return (grey + colour * room.amin(1, keepdim=True).clamp_max(1)).clamp(-1, 1)  # of what rounding leaves over
 
 
 class Discriminator(nn.Module):
