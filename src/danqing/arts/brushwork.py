@@ -31,7 +31,8 @@ SHORT_SIDE = 256  # px, of what the layout painter sees
 PALETTE, LIGHT = 0.6, 0.4  # how far colours move toward the style's, and how far lightness does
 PIGMENTS = 0.75  # the same for prints, whose blocks have few colours and no white but the paper's
 NEUTRAL, NEUTRAL_MOVES = 0.06, 0.3  # OKLab chroma below which a colour moves less, and the least of the way
-FIRST = 0.6  # how much the first pass has to say: in full, its weave shows in dark skies
+FIRST = 0.6  # how much the first pass has to say: in full, its weave shows in plain skies
+TWILIGHT = 0.4  # brightness below which it has less: it has seen few nights, and makes them brown and striped
 INK = 0.95  # the same for a style that knows hardly a colour
 INKS = frozenset({"shanshui-ink", "durer"})
 WOODCUTS = frozenset({"ukiyo-e", "shin-hanga", "hokusai", "hiroshige"})  # printed from blocks, not painted
@@ -91,13 +92,14 @@ class Brush:
     def blocked_in(self, layout: Tensor, lines: Tensor | None = None) -> Tensor:
         """The layout painter's picture: (1, 3, H, W) → the same size."""
         from danqing.compute.seed import generator
+        from danqing.encode.image import luminance
         from danqing.techniques import layout_painter
 
         if self.style.name in WOODCUTS:  # no painter has a hand in it, and none is named in the work
             return layout
         model, numbers = self._painter()
         painted = layout_painter.paint(model, layout, lines, numbers, generator(self.seed, stream=2))
-        return layout.lerp(painted, FIRST)
+        return layout.lerp(painted, FIRST * (luminance(layout) / TWILIGHT).clamp(0, 1))
 
     def drafted(self, picture: Tensor) -> Tensor:
         """The first pass as something to look at: a print is printed."""
