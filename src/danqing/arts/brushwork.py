@@ -29,11 +29,11 @@ MODEL = "sketch"
 USUAL_STYLE = "impressionism"
 SHORT_SIDE = 256  # px, of what the layout painter sees
 PALETTE, LIGHT = 0.6, 0.4  # how far colours move toward the style's, and how far lightness does
-PIGMENTS = 0.75  # the same for prints, whose blocks have few colours and no white but the paper's
+INK = 0.95  # both, for a style that knows hardly a colour
+PIGMENTS = 0.75  # how far colours move in prints, whose blocks have few colours and no white but the paper's
 NEUTRAL, NEUTRAL_MOVES = 0.06, 0.3  # OKLab chroma below which a colour moves less, and the least of the way
 FIRST = 0.6  # how much the first pass has to say: in full, its weave shows in plain skies
 TWILIGHT = 0.4  # brightness below which it has less: it has seen few nights, and makes them brown and striped
-INK = 0.95  # the same for a style that knows hardly a colour
 INKS = frozenset({"shanshui-ink", "durer"})
 WOODCUTS = frozenset({"ukiyo-e", "shin-hanga", "hokusai", "hiroshige"})  # printed from blocks, not painted
 TOUCHES = {  # painters of broken colour: size of a touch in px at 512, its length in sizes, how far its colour is moved
@@ -82,7 +82,7 @@ class Brush:
 
         name = self.style.name
         coloured, lit = (INK, INK) if name in INKS else (PIGMENTS if name in WOODCUTS else PALETTE, LIGHT)
-        moved, light = (match_colors(layout, self.exemplar(), amount=amount) for amount in (coloured, lit))
+        moved, light = (match_colors(layout, self.exemplar, amount=amount) for amount in (coloured, lit))
         moved = keep_colors(light, moved)  # night stays night in a style of light pictures
         if name not in INKS:  # and snow stays white in one of green pictures
             chroma = torch.linalg.vector_norm(to_oklab(layout)[:, 1:], dim=1, keepdim=True)
@@ -133,7 +133,7 @@ class Brush:
             size *= min(height, width) / 512
             touched = touches.divided(large.clamp(0, 1), size, length, strength, generator(self.seed, stream=4))
             large = touched + _broad(large - touched)  # the eye mixes them to what was there
-        exemplar = match_colors(self.exemplar(), large, amount=BRUSHES)
+        exemplar = match_colors(self.exemplar, large, amount=BRUSHES)
         share = torch.ones(1, height, width)
         painted = patch_style.stylize(
             large,
@@ -151,6 +151,7 @@ class Brush:
         kept, forms = (share + (NAMED - share) * named for share in (KEPT, FORMS))
         return (painted + kept * broad + forms * (near - broad)).clamp(0, 1)
 
+    @functools.cached_property
     def exemplar(self) -> Tensor:
         """The style's picture, (1, 3, h, w) in [0, 1]; raises InvalidMedia."""
         import torch
@@ -193,7 +194,7 @@ class Brush:
         net = backbone.Backbone(backbone.Config(**about["config"]))
         net.load_state_dict(unpack(tensors))
         settings = fast_style.Config()
-        maps = backbone.Extractor(net, self.tools.compute)(fit(self.exemplar(), SHORT_SIDE), settings.layers)
+        maps = backbone.Extractor(net, self.tools.compute)(fit(self.exemplar, SHORT_SIDE), settings.layers)
         return fast_style.statistics(maps, settings)[0]
 
 

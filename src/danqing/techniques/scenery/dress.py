@@ -157,8 +157,7 @@ def _sky(stage: Stage, one: Named, horizon: float, drawn: Collection[str]) -> No
     if "cloud" not in drawn and (stage.has("clouds") or stage.weather in ("cloudy", "storm", "rain")):
         sky.clouds(stage, horizon)
     if stage.has("stars"):
-        stars = (torch.rand(canvas.height, canvas.width, generator=canvas.generator) > 0.9988).float()
-        canvas.lay(0.8 * stars * mask, torch.tensor((0.97, 0.96, 0.86)))
+        sky.stars(stage, horizon)
 
 
 def _light(stage: Stage, one: Named) -> None:

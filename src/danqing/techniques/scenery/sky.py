@@ -21,12 +21,18 @@ def paint(stage: Stage, horizon: float, drawn: Collection[str] = ()) -> None:
     if "light" not in drawn and (asked or (low and canvas.chance(0.8))):
         disc(stage, horizon)
     if stage.has("stars") or (stage.time == "night" and stage.weather == "clear"):
-        stars = (torch.rand(canvas.height, canvas.width, generator=canvas.generator) > 0.9988).float()
-        stars = F.max_pool2d(F.pad(stars[None, None], (0, 1, 0, 1)), 2, 1)[0, 0] * (canvas.y < horizon)
-        canvas.lay(0.8 * stars, torch.tensor((0.97, 0.96, 0.86)))
+        stars(stage, horizon)
     likely = 0.6 if stage.weather == "clear" and stage.time != "night" else 0.2
     if "cloud" not in drawn and (stage.weather in ("cloudy", "storm", "rain") or stage.may("clouds", likely)):
         clouds(stage, horizon)
+
+
+def stars(stage: Stage, horizon: float) -> None:
+    """Stars above the horizon."""
+    canvas = stage.canvas
+    dots = (torch.rand(canvas.height, canvas.width, generator=canvas.generator) > 0.9988).float()
+    dots = F.max_pool2d(F.pad(dots[None, None], (0, 1, 0, 1)), 2, 1)[0, 0] * (canvas.y < horizon)
+    canvas.lay(0.8 * dots, torch.tensor((0.97, 0.96, 0.86)))
 
 
 def disc(stage: Stage, horizon: float) -> None:
